@@ -1,0 +1,3 @@
+module micodata
+
+go 1.26
