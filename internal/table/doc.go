@@ -1,0 +1,13 @@
+// Package table moves typed Go rows to and from Parquet files.
+//
+// A [Schema] is a list of columns, each of which knows how to find its field in
+// a row, so that writing and reading need neither reflection nor a second
+// description of the layout. Rows go in through a [Writer], which cuts row
+// groups by bytes, and come back through a [Reader].
+//
+// The physical rules are those of the training set: blobs are optional structs
+// of optional bytes and path, PLAIN, uncompressed, without dictionary or
+// statistics, one blob a page, so that each blob's bytes stand whole in the
+// file at an offset that the writer reports; everything else is zstd with
+// statistics. The same rows in the same order give the same bytes.
+package table

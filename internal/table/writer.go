@@ -1,0 +1,246 @@
+package table
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/apache/arrow/go/v15/parquet/file"
+)
+
+// Limits of one value and one row.
+const (
+	// MaxBlobBytes bounds a blob: newer Arrow readers refuse pages above 64 MiB.
+	MaxBlobBytes = 64<<20 - 1024
+	// maxRowBytes keeps a row group, which holds whole rows, far from the 2 GiB
+	// at which readers' 32-bit offsets wrap.
+	maxRowBytes = 1 << 30
+)
+
+// TooLargeError says that a value cannot be stored.
+type TooLargeError struct {
+	Column string
+	Bytes  int
+}
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("column %s: %d bytes in one value, the limit is %d", e.Column, e.Bytes, MaxBlobBytes)
+}
+
+// KeyValue is an entry of the footer's metadata.
+type KeyValue struct{ Key, Value string }
+
+// BlobPlace tells where a blob's bytes stand in the file.
+type BlobPlace struct {
+	Column string // dotted Parquet path of the leaf, e.g. "video.bytes"
+	Row    int64  // row in the file
+	Elem   int    // element in the row's list; 0 outside lists
+	Offset int64  // of the first byte in the file
+	Size   int64
+}
+
+// WriterOptions shape a file. The zero value is ready to use.
+type WriterOptions struct {
+	// RowGroupBytes caps a row group by the bytes of its values; one row may
+	// exceed it. The writer holds that much in memory. Default 16 MiB.
+	RowGroupBytes int64
+	Metadata      []KeyValue
+	// OnBlob, if set, is told of every blob in the order of columns in each row
+	// group. An error stops the write.
+	OnBlob func(BlobPlace) error
+	// OnRowGroup, if set, is told of the number of rows of each row group.
+	OnRowGroup func(rows int64)
+}
+
+// Writer writes rows to one Parquet file. It is not safe for concurrent use.
+type Writer[R any] struct {
+	schema  *Schema[R]
+	opts    WriterOptions
+	sink    *countingWriter
+	file    *file.Writer
+	buffers []*buffer
+	rows    int64 // in finished row groups
+	pending int64 // rows in buffers
+	bytes   int64 // in buffers
+	err     error // the first failure; the file is worthless after it
+}
+
+// NewWriter starts a file on w.
+func (s *Schema[R]) NewWriter(w io.Writer, o WriterOptions) *Writer[R] {
+	if o.RowGroupBytes <= 0 {
+		o.RowGroupBytes = 16 << 20
+	}
+	sink := &countingWriter{w: w}
+	tw := &Writer[R]{schema: s, opts: o, sink: sink}
+	tw.file = file.NewParquetWriter(sink, s.root, file.WithWriterProps(s.props), file.WithWriteMetadata(s.keyValues(o.Metadata)))
+	for range s.leaves {
+		tw.buffers = append(tw.buffers, &buffer{})
+	}
+	return tw
+}
+
+// Write adds a row. The row's blobs must not change until the row group that
+// holds them is written, at the latest at Close.
+func (w *Writer[R]) Write(row *R) error {
+	if w.err != nil {
+		return w.err
+	}
+	size, err := w.rowSize(row)
+	if err != nil {
+		return err // this row only: nothing of it was taken
+	}
+	if w.pending > 0 && w.bytes+size > w.opts.RowGroupBytes {
+		if err := w.flush(); err != nil {
+			return err
+		}
+	}
+	w.shred(row, w.buffers)
+	w.pending++
+	w.bytes += size
+	return nil
+}
+
+// Rows is the number of rows written so far.
+func (w *Writer[R]) Rows() int64 { return w.rows + w.pending }
+
+// FileBytes is the size that the file has reached, without what is buffered and
+// the footer; BufferedBytes is what the next row group holds so far.
+func (w *Writer[R]) FileBytes() int64     { return w.sink.n }
+func (w *Writer[R]) BufferedBytes() int64 { return w.bytes }
+
+// Close writes the last row group and the footer. It does not close the
+// underlying writer. A file without a Close is no Parquet file.
+func (w *Writer[R]) Close() error {
+	if w.err != nil {
+		return w.err
+	}
+	if w.pending > 0 {
+		if err := w.flush(); err != nil {
+			return err
+		}
+	}
+	w.err = errors.New("table: write after close")
+	if err := w.file.Close(); err != nil {
+		return fmt.Errorf("write parquet footer: %w", err)
+	}
+	return w.sink.err
+}
+
+func (w *Writer[R]) shred(row *R, bufs []*buffer) {
+	k := 0
+	for _, c := range w.schema.columns {
+		c.shred(row, bufs[k:k+len(c.leaves)], 0, 0)
+		k += len(c.leaves)
+	}
+}
+
+// rowSize measures a row and refuses what cannot be stored, before any of it is
+// taken.
+func (w *Writer[R]) rowSize(row *R) (int64, error) {
+	probe := make([]*buffer, len(w.buffers))
+	for i := range probe {
+		probe[i] = &buffer{}
+	}
+	w.shred(row, probe)
+	var size int64
+	for i, b := range probe {
+		for _, v := range b.bytes {
+			if len(v) > MaxBlobBytes {
+				return 0, &TooLargeError{Column: w.schema.leaves[i].path, Bytes: len(v)}
+			}
+			size += int64(len(v))
+		}
+		size += int64(8 * len(b.def)) // fixed-width values and levels, roughly
+	}
+	if size > maxRowBytes {
+		return 0, &TooLargeError{Column: "(the whole row)", Bytes: int(size)}
+	}
+	return size, nil
+}
+
+func (w *Writer[R]) flush() error {
+	if err := w.writeRowGroup(); err != nil {
+		if w.sink.err != nil {
+			err = w.sink.err // the sink's own error says more than the library's wrapping
+		}
+		w.err = fmt.Errorf("write row group: %w", err)
+		return w.err
+	}
+	if w.opts.OnRowGroup != nil {
+		w.opts.OnRowGroup(w.pending)
+	}
+	for _, b := range w.buffers {
+		b.reset()
+	}
+	w.rows += w.pending
+	w.pending, w.bytes = 0, 0
+	return nil
+}
+
+func (w *Writer[R]) writeRowGroup() (err error) {
+	// The library panics on errors of its sink in a few places.
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("parquet writer: %v", r)
+		}
+	}()
+	rg := w.file.AppendRowGroup()
+	for i, l := range w.schema.leaves {
+		cw, err := rg.NextColumn()
+		if err != nil {
+			return err
+		}
+		b := w.buffers[i]
+		if l.isBlob {
+			err = b.writeBlobsTo(cw.(*file.ByteArrayColumnChunkWriter), w.placer(l.path, b))
+		} else {
+			err = b.writeTo(cw)
+		}
+		if err != nil {
+			return fmt.Errorf("column %s: %w", l.path, err)
+		}
+		if err := cw.Close(); err != nil {
+			return fmt.Errorf("column %s: %w", l.path, err)
+		}
+		if w.sink.err != nil {
+			return w.sink.err
+		}
+	}
+	return rg.Close()
+}
+
+// placer reports blobs of one leaf. A page ends with its only value, so the
+// blob's bytes are the last of what has been written.
+func (w *Writer[R]) placer(path string, b *buffer) func(int, []byte) error {
+	row, elem, seen := w.rows-1, 0, 0
+	return func(entry int, blob []byte) error {
+		for ; seen <= entry; seen++ {
+			if b.rep[seen] == 0 {
+				row, elem = row+1, 0
+			} else {
+				elem++
+			}
+		}
+		if w.opts.OnBlob == nil {
+			return nil
+		}
+		return w.opts.OnBlob(BlobPlace{Column: path, Row: row, Elem: elem, Offset: w.sink.n - int64(len(blob)), Size: int64(len(blob))})
+	}
+}
+
+// countingWriter counts what passes and remembers the first error.
+type countingWriter struct {
+	w   io.Writer
+	n   int64
+	err error
+}
+
+func (c *countingWriter) Write(p []byte) (int, error) {
+	if c.err != nil {
+		return 0, c.err
+	}
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	c.err = err
+	return n, err
+}
