@@ -27,8 +27,6 @@ const (
 	MetaLast = "micodata.last"
 	// MetaList is a hash of the list's rows that an ingest part was made from.
 	MetaList = "micodata.list_sha256"
-	// MetaCost is what making the part took, JSON.
-	MetaCost = "micodata.cost"
 )
 
 // PartName is the object of part i of a stage.
