@@ -174,7 +174,9 @@ func ReadPart[R any](ctx context.Context, s storage.Store, schema *table.Schema[
 
 // CostName is the object that keeps what making a part cost: beside the data,
 // because the same data never costs the same twice.
-func CostName(stage string, part int) string { return fmt.Sprintf("cost/%s/part-%05d.json", stage, part) }
+func CostName(stage string, part int) string {
+	return fmt.Sprintf("cost/%s/part-%05d.json", stage, part)
+}
 
 // SaveCost records the cost of a committed part.
 func SaveCost(ctx context.Context, s storage.Store, stage string, part int, r Report) error {
