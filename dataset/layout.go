@@ -43,7 +43,7 @@ func PartIndex(stage, name string) (i int, ok bool) {
 		return 0, false
 	}
 	i, err := strconv.Atoi(s)
-	return i, err == nil && PartName(stage, i) == name
+	return i, err == nil && i >= 0 && PartName(stage, i) == name
 }
 
 // MediaName is where raw media with this sha256 (hex) lies; ext has its dot.

@@ -57,7 +57,7 @@ type Writer[R any] struct {
 	schema  *Schema[R]
 	opts    WriterOptions
 	sink    *countingWriter
-	file    *file.Writer
+	file    *file.Writer // nil until the first bytes are due: the library writes, and panics, when it is made
 	buffers []*buffer
 	rows    int64 // in finished row groups
 	pending int64 // rows in buffers
@@ -72,7 +72,6 @@ func (s *Schema[R]) NewWriter(w io.Writer, o WriterOptions) *Writer[R] {
 	}
 	sink := &countingWriter{w: w}
 	tw := &Writer[R]{schema: s, opts: o, sink: sink}
-	tw.file = file.NewParquetWriter(sink, s.root, file.WithWriterProps(s.props), file.WithWriteMetadata(s.keyValues(o.Metadata)))
 	for range s.leaves {
 		tw.buffers = append(tw.buffers, &buffer{})
 	}
@@ -119,11 +118,35 @@ func (w *Writer[R]) Close() error {
 			return err
 		}
 	}
-	w.err = errors.New("table: write after close")
-	if err := w.file.Close(); err != nil {
-		return fmt.Errorf("write parquet footer: %w", err)
+	err := w.guard(func() error { return w.parquet().Close() })
+	if err != nil {
+		w.err = fmt.Errorf("write parquet footer: %w", err)
+		return w.err
 	}
-	return w.sink.err
+	w.err = errors.New("table: write after close")
+	return nil
+}
+
+func (w *Writer[R]) parquet() *file.Writer {
+	if w.file == nil {
+		s := w.schema
+		w.file = file.NewParquetWriter(w.sink, s.root, file.WithWriterProps(s.props), file.WithWriteMetadata(s.keyValues(w.opts.Metadata)))
+	}
+	return w.file
+}
+
+// guard runs a step of the library, which panics on some errors of its sink and
+// drops others. The sink's own error says most.
+func (w *Writer[R]) guard(step func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("parquet writer: %v", r)
+		}
+		if w.sink.err != nil {
+			err = w.sink.err
+		}
+	}()
+	return step()
 }
 
 func (w *Writer[R]) shred(row *R, bufs []*buffer) {
@@ -159,10 +182,7 @@ func (w *Writer[R]) rowSize(row *R) (int64, error) {
 }
 
 func (w *Writer[R]) flush() error {
-	if err := w.writeRowGroup(); err != nil {
-		if w.sink.err != nil {
-			err = w.sink.err // the sink's own error says more than the library's wrapping
-		}
+	if err := w.guard(w.writeRowGroup); err != nil {
 		w.err = fmt.Errorf("write row group: %w", err)
 		return w.err
 	}
@@ -177,14 +197,8 @@ func (w *Writer[R]) flush() error {
 	return nil
 }
 
-func (w *Writer[R]) writeRowGroup() (err error) {
-	// The library panics on errors of its sink in a few places.
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("parquet writer: %v", r)
-		}
-	}()
-	rg := w.file.AppendRowGroup()
+func (w *Writer[R]) writeRowGroup() error {
+	rg := w.parquet().AppendRowGroup()
 	for i, l := range w.schema.leaves {
 		cw, err := rg.NextColumn()
 		if err != nil {
