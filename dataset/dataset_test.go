@@ -241,7 +241,7 @@ func TestPartRoundTrip(t *testing.T) {
 func TestPartFaultAtEveryWrite(t *testing.T) {
 	ctx, clean := context.Background(), store(t)
 	counter := &storagetest.Faulty{Store: clean}
-	if err := writeClips(ctx, counter, 4); err != nil {
+	if err := writeClips(ctx, counter, 2); err != nil {
 		t.Fatal(err)
 	}
 	want, err := os.ReadFile(clean.Path(PartName(StageExtract, 3)))
@@ -250,13 +250,13 @@ func TestPartFaultAtEveryWrite(t *testing.T) {
 	}
 	for k := 1; k <= counter.Ops(); k++ {
 		s := store(t)
-		if err := writeClips(ctx, &storagetest.Faulty{Store: s, FailAt: k}, 4); !errors.Is(err, storagetest.ErrFault) {
+		if err := writeClips(ctx, &storagetest.Faulty{Store: s, FailAt: k}, 2); !errors.Is(err, storagetest.ErrFault) {
 			t.Fatalf("fault at operation %d: %v", k, err)
 		}
 		if left, err := s.List(ctx, ""); err != nil || len(left) != 0 {
 			t.Fatalf("fault at operation %d left %v, %v", k, left, err)
 		}
-		if err := writeClips(ctx, s, 4); err != nil {
+		if err := writeClips(ctx, s, 2); err != nil {
 			t.Fatal(err)
 		}
 		got, err := os.ReadFile(s.Path(PartName(StageExtract, 3)))

@@ -55,7 +55,7 @@ func SplitKey(key string) (sourceID string, n int, err error) {
 		return "", 0, fmt.Errorf("%q is not a key: want <source_id>.<clip number, 5 digits>", key)
 	}
 	n, err = strconv.Atoi(key[i+1:])
-	if err != nil || Key(key[:i], n) != key {
+	if err != nil || n < 0 || Key(key[:i], n) != key {
 		return "", 0, fmt.Errorf("%q is not a key: want <source_id>.<clip number, 5 digits>", key)
 	}
 	return key[:i], n, nil
