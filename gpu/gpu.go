@@ -1,0 +1,110 @@
+package gpu
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// ErrOutOfMemory marks a run or a load that the device had no memory for. A
+// smaller batch may fit.
+var ErrOutOfMemory = errors.New("out of memory")
+
+// ErrClosed is returned by a session after Close.
+var ErrClosed = errors.New("session is closed")
+
+// Kinds of device.
+const (
+	CPU  = "cpu"
+	CUDA = "cuda"
+)
+
+// Device is where a session runs. The zero value is the CPU.
+type Device struct {
+	Kind string // CPU or CUDA
+	ID   int    // of several GPUs, from 0; 0 for the CPU
+}
+
+// String gives the form that [Runtime.Device] reads: "cpu", "cuda:1".
+func (d Device) String() string {
+	if d.Kind == CUDA {
+		return CUDA + ":" + strconv.Itoa(d.ID)
+	}
+	return CPU
+}
+
+// parseDevice reads "cpu", "cuda" and "cuda:1".
+func parseDevice(name string) (Device, error) {
+	kind, id, numbered := strings.Cut(name, ":")
+	n := 0
+	if numbered {
+		var err error
+		if n, err = strconv.Atoi(id); err != nil || n < 0 {
+			return Device{}, fmt.Errorf("device %q: %q is not a GPU's number", name, id)
+		}
+	}
+	if kind != CUDA && (kind != CPU || numbered) {
+		return Device{}, fmt.Errorf("device %q is not one of auto, cpu, cuda, cuda:N", name)
+	}
+	return Device{Kind: kind, ID: n}, nil
+}
+
+// SessionOptions say how a model is run.
+type SessionOptions struct {
+	Device Device
+	// Threads is the number of threads inside one run on the CPU. The default is
+	// 1: results are then the same on every machine of one kind, and work is
+	// spread by running several inputs at once.
+	Threads int
+	// Outputs are the outputs to compute, by name; nil for all. What only the
+	// others need is not computed.
+	Outputs []string
+}
+
+func (o SessionOptions) withDefaults() SessionOptions {
+	if o.Device.Kind == "" {
+		o.Device.Kind = CPU
+	}
+	if o.Threads <= 0 {
+		o.Threads = 1
+	}
+	return o
+}
+
+// IO describes an input or output of a model.
+type IO struct {
+	Name  string
+	Shape []int64 // -1 where any size fits
+	Type  string  // "float32", "int64"; other types by ONNX Runtime's name
+}
+
+// Tensor is a dense array, row-major and contiguous. Exactly one of the data
+// fields is set, with one element for each position of Shape.
+type Tensor struct {
+	Shape []int64
+	Data  []float32
+	Int64 []int64
+}
+
+// check tells whether the data fits the shape.
+func (t Tensor) check() error {
+	if (t.Data == nil) == (t.Int64 == nil) {
+		return errors.New("exactly one of Data and Int64 must be set")
+	}
+	if len(t.Shape) == 0 {
+		return errors.New("a tensor needs at least one dimension")
+	}
+	n := int64(1)
+	for _, d := range t.Shape {
+		if d <= 0 || n > math.MaxInt64/d {
+			return fmt.Errorf("shape %v is empty, negative or too large", t.Shape)
+		}
+		n *= d
+	}
+	if have := int64(len(t.Data) + len(t.Int64)); n != have {
+		return fmt.Errorf("shape %v needs %d values, there are %d", t.Shape, n, have)
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package gpu
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestFindLibraryOrder(t *testing.T) {
+	dir := t.TempDir()
+	file := func(parts ...string) string {
+		path := filepath.Join(append([]string{dir}, parts...)...)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	t.Setenv("ORT_LIB", "")
+	t.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache"))
+
+	_, err := findLibrary(Options{})
+	var missing *MissingError
+	if !errors.As(err, &missing) {
+		t.Fatalf("nothing installed: %v, want a MissingError", err)
+	}
+	cached := filepath.Join(dir, "cache", "micodata", "onnxruntime", "1.27.0", "libonnxruntime.so.1.27.0")
+	if missing.Looked[0] != cached {
+		t.Errorf("looked first in %s, want %s", missing.Looked[0], cached)
+	}
+	for _, want := range []string{cached, "make setup", "ORT_LIB"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("message %q does not name %s", err, want)
+		}
+	}
+
+	file("cache", "micodata", "onnxruntime", "1.27.0", "libonnxruntime.so.1.27.0")
+	expect(t, Options{}, cached)
+	env := file("env.so")
+	t.Setenv("ORT_LIB", env)
+	expect(t, Options{}, env)
+	option := file("option.so")
+	expect(t, Options{LibraryPath: option}, option)
+
+	// What was asked for by name is never replaced by something else.
+	if got, err := findLibrary(Options{LibraryPath: filepath.Join(dir, "absent.so")}); !errors.As(err, &missing) {
+		t.Errorf("an absent library by option gave %q, %v", got, err)
+	}
+}
+
+func expect(t *testing.T, o Options, want string) {
+	t.Helper()
+	if got, err := findLibrary(o); err != nil || got != want {
+		t.Errorf("findLibrary(%+v) = %q, %v; want %q", o, got, err, want)
+	}
+}
+
+func TestParseDevice(t *testing.T) {
+	for name, want := range map[string]Device{
+		"cpu": {Kind: CPU}, "cuda": {Kind: CUDA}, "cuda:0": {Kind: CUDA}, "cuda:3": {Kind: CUDA, ID: 3},
+	} {
+		if got, err := parseDevice(name); err != nil || got != want {
+			t.Errorf("parseDevice(%q) = %v, %v; want %v", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"gpu", "cpu:1", "cuda:", "cuda:-1", "cuda:x", "CUDA"} {
+		if got, err := parseDevice(name); err == nil {
+			t.Errorf("parseDevice(%q) = %v, want an error", name, got)
+		}
+	}
+}
+
+func TestTensorCheck(t *testing.T) {
+	bad := map[string]Tensor{
+		"no data":       {Shape: []int64{1}},
+		"both kinds":    {Shape: []int64{1}, Data: []float32{1}, Int64: []int64{1}},
+		"no shape":      {Data: []float32{1}},
+		"too few":       {Shape: []int64{2, 3}, Data: make([]float32, 5)},
+		"zero":          {Shape: []int64{0}, Data: []float32{}},
+		"negative":      {Shape: []int64{-1, -1}, Data: []float32{1}},
+		"overflow to 0": {Shape: []int64{1 << 32, 1 << 32}, Data: []float32{1}},
+	}
+	for name, tensor := range bad {
+		if tensor.check() == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if err := (Tensor{Shape: []int64{2, 3}, Data: make([]float32, 6)}).check(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,266 @@
+//go:build cgo
+
+package gpu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+
+	ort "github.com/yalue/onnxruntime_go"
+)
+
+// Session is a model on a device. Run may be called from several goroutines.
+type Session struct {
+	path    string
+	inputs  []IO
+	outputs []IO // those that Run computes
+
+	mu      sync.RWMutex // Run reads, Close writes
+	session *ort.DynamicAdvancedSession
+}
+
+// NewSession loads a model from a file (weights outside of it are found beside
+// it). The file is read twice: its inputs and outputs first. Errors wrap
+// [ErrOutOfMemory] where that is the reason.
+func (r *Runtime) NewSession(path string, o SessionOptions) (*Session, error) {
+	o = o.withDefaults()
+	inputs, all, err := describe(path)
+	if err != nil {
+		return nil, fault("read model "+path, err)
+	}
+	outputs := all
+	if o.Outputs != nil {
+		outputs = make([]IO, 0, len(o.Outputs))
+		for _, name := range o.Outputs {
+			i := slices.IndexFunc(all, func(io IO) bool { return io.Name == name })
+			if i < 0 {
+				return nil, fmt.Errorf("model %s has no output %q, only %q", path, name, names(all))
+			}
+			outputs = append(outputs, all[i])
+		}
+	}
+	options, err := newOptions(o)
+	if err != nil {
+		return nil, fault("set up "+o.Device.String(), err)
+	}
+	session, err := ort.NewDynamicAdvancedSession(path, names(inputs), names(outputs), options)
+	if err = errors.Join(err, options.Destroy()); err != nil {
+		return nil, fault("load model "+path, err)
+	}
+	return &Session{path: path, inputs: inputs, outputs: outputs, session: session}, nil
+}
+
+// describe reads a model's inputs and outputs by loading it as cheaply as the
+// library can.
+func describe(path string) (inputs, outputs []IO, err error) {
+	o, err := ort.NewSessionOptions()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, o.Destroy()) }()
+	if err := o.SetGraphOptimizationLevel(ort.GraphOptimizationLevelDisableAll); err != nil {
+		return nil, nil, err
+	}
+	if err := o.AddSessionConfigEntry("session.disable_prepacking", "1"); err != nil {
+		return nil, nil, err
+	}
+	in, out, err := ort.GetInputOutputInfoWithOptions(path, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	return toIO(in), toIO(out), nil
+}
+
+func toIO(infos []ort.InputOutputInfo) []IO {
+	ios := make([]IO, len(infos))
+	for i, info := range infos {
+		kind := info.DataType.String()
+		switch info.DataType {
+		case ort.TensorElementDataTypeFloat:
+			kind = "float32"
+		case ort.TensorElementDataTypeInt64:
+			kind = "int64"
+		}
+		ios[i] = IO{Name: info.Name, Shape: info.Dimensions, Type: kind}
+	}
+	return ios
+}
+
+func names(ios []IO) []string {
+	list := make([]string, len(ios))
+	for i, io := range ios {
+		list[i] = io.Name
+	}
+	return list
+}
+
+// newOptions builds the library's options; o has its defaults.
+func newOptions(o SessionOptions) (*ort.SessionOptions, error) {
+	options, err := ort.NewSessionOptions()
+	if err != nil {
+		return nil, err
+	}
+	if err := configure(options, o); err != nil {
+		return nil, errors.Join(err, options.Destroy())
+	}
+	return options, nil
+}
+
+func configure(options *ort.SessionOptions, o SessionOptions) error {
+	if err := options.SetIntraOpNumThreads(o.Threads); err != nil {
+		return err
+	}
+	if err := options.SetInterOpNumThreads(1); err != nil {
+		return err
+	}
+	// A waiting thread would otherwise burn a core that another picture needs.
+	if err := options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"); err != nil {
+		return err
+	}
+	if o.Device.Kind != CUDA {
+		return nil
+	}
+	cuda, err := ort.NewCUDAProviderOptions()
+	if err != nil {
+		return err
+	}
+	err = cuda.Update(map[string]string{
+		"device_id": strconv.Itoa(o.Device.ID),
+		// The default, EXHAUSTIVE, picks each convolution's algorithm by timing
+		// it, so that two runs may differ in their last bits.
+		"cudnn_conv_algo_search": "HEURISTIC",
+		// TF32 keeps 10 bits of mantissa: too few for 16-bit depth.
+		"use_tf32": "0",
+		// The default doubles, and leaves nothing to the models beside.
+		"arena_extend_strategy": "kSameAsRequested",
+	})
+	if err == nil {
+		err = options.AppendExecutionProviderCUDA(cuda)
+	}
+	return errors.Join(err, cuda.Destroy())
+}
+
+// Inputs lists what Run needs.
+func (s *Session) Inputs() []IO { return slices.Clone(s.inputs) }
+
+// Outputs lists what Run returns.
+func (s *Session) Outputs() []IO { return slices.Clone(s.outputs) }
+
+// Run computes the session's outputs. Inputs are read and not kept; outputs
+// belong to the caller. When ctx is done the run is stopped at its next node
+// and ctx's error returned. Errors wrap [ErrOutOfMemory] where that is the
+// reason.
+func (s *Session) Run(ctx context.Context, inputs map[string]Tensor) (_ map[string]Tensor, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if len(inputs) != len(s.inputs) {
+		return nil, fmt.Errorf("model %s has inputs %q, got %d", s.path, names(s.inputs), len(inputs))
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.session == nil {
+		return nil, ErrClosed
+	}
+	// The library reads the inputs' memory where it lies.
+	var pinned runtime.Pinner
+	defer pinned.Unpin()
+	in := make([]ort.Value, 0, len(s.inputs))
+	defer func() { err = errors.Join(err, destroy(in)) }()
+	for _, want := range s.inputs {
+		t, ok := inputs[want.Name]
+		if !ok {
+			return nil, fmt.Errorf("model %s: input %q is missing", s.path, want.Name)
+		}
+		v, err := toValue(t, &pinned)
+		if err != nil {
+			return nil, fmt.Errorf("model %s: input %q: %w", s.path, want.Name, err)
+		}
+		in = append(in, v)
+	}
+	out := make([]ort.Value, len(s.outputs))
+	defer func() { err = errors.Join(err, destroy(out)) }()
+	if err := s.run(ctx, in, out); err != nil {
+		return nil, err
+	}
+	tensors := make(map[string]Tensor, len(out))
+	for i, v := range out {
+		t := Tensor{Shape: v.GetShape()}
+		switch v := v.(type) {
+		case *ort.Tensor[float32]:
+			t.Data = v.GetData()
+		case *ort.Tensor[int64]:
+			t.Int64 = v.GetData()
+		default:
+			return nil, fmt.Errorf("model %s: output %q is %s: only float32 and int64 can be read", s.path, s.outputs[i].Name, s.outputs[i].Type)
+		}
+		tensors[s.outputs[i].Name] = t
+	}
+	return tensors, nil
+}
+
+// run is one call of the library that ends early when ctx does.
+func (s *Session) run(ctx context.Context, in, out []ort.Value) (err error) {
+	options, err := ort.NewRunOptions()
+	if err != nil {
+		return fault("run", err)
+	}
+	var terminate error
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		terminate = options.Terminate()
+		close(stopped)
+	})
+	err = s.session.RunWithOptions(in, out, options)
+	if !stop() {
+		<-stopped // it holds options
+		if err != nil {
+			err = ctx.Err()
+		}
+	} else if err != nil {
+		err = fault("run "+s.path, err)
+	}
+	return errors.Join(err, terminate, options.Destroy())
+}
+
+// toValue wraps a tensor's memory without copying it.
+func toValue(t Tensor, pinned *runtime.Pinner) (ort.Value, error) {
+	if err := t.check(); err != nil {
+		return nil, err
+	}
+	if t.Int64 != nil {
+		pinned.Pin(&t.Int64[0])
+		return ort.NewTensor(ort.Shape(t.Shape), t.Int64)
+	}
+	pinned.Pin(&t.Data[0])
+	return ort.NewTensor(ort.Shape(t.Shape), t.Data)
+}
+
+// destroy frees values; the Go memory that their data lies in stays.
+func destroy(values []ort.Value) error {
+	var errs []error
+	for _, v := range values {
+		if v != nil {
+			errs = append(errs, v.Destroy())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Close waits for the runs under way and frees the model. A second call does
+// nothing.
+func (s *Session) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.session == nil {
+		return nil
+	}
+	err := s.session.Destroy()
+	s.session = nil
+	return err
+}
