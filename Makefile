@@ -1,0 +1,69 @@
+# make demo and make test are all that a newcomer needs; both install what is
+# missing first.
+
+CACHE   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/micodata
+GOBIN   := $(CACHE)/bin
+LINT    := $(GOBIN)/golangci-lint
+LINT_VERSION := v2.15.0
+VENV    := $(CACHE)/consumers-venv
+SAMPLES := testdata/media
+
+.PHONY: setup build test unit tidy lint nocgo consumers demo bench fuzz golden clean
+
+build: bin/micodata
+
+bin/micodata: $(shell find . -name '*.go' -not -path './.cache/*') go.mod go.sum
+	go build -trimpath -o $@ ./cmd/micodata
+
+setup:
+	@tools/setup/system.sh
+	@tools/setup/onnxruntime.sh
+
+# Everything that CI runs.
+test: setup tidy build lint nocgo unit consumers
+
+tidy:
+	go mod tidy -diff
+
+lint: $(LINT)
+	$(LINT) run ./...
+
+$(LINT):
+	GOBIN=$(GOBIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+
+# The binary also builds, and says what it lacks, where there is no C compiler.
+nocgo:
+	CGO_ENABLED=0 go build -o /dev/null ./cmd/micodata
+
+unit:
+	go test -race -timeout 20m ./...
+
+# A finished set, read by the libraries that users read it with.
+consumers: build $(VENV)/ready
+	tools/consumers/run.sh bin/micodata $(VENV)/bin/python $(SAMPLES)
+
+$(VENV)/ready: tools/consumers/requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tools/consumers/requirements.txt
+	touch $@
+
+# From raw video to a checked training set.
+demo: setup build
+	bin/micodata run $(SAMPLES) -o demo
+	bin/micodata verify demo --sample 1
+	@echo
+	@echo 'The set is in demo/: read demo/README.md, look at demo/assets/, and load it with'
+	@echo '  python3 -c "import datasets; print(datasets.load_dataset(\"parquet\", data_files=\"demo/data/train-*.parquet\")[\"train\"])"'
+
+bench: setup build
+	tools/bench/run.sh bin/micodata $(SAMPLES)
+
+fuzz:
+	tools/fuzz.sh 30s
+
+# Golden cut lists, made by the real PySceneDetect.
+golden:
+	tools/golden/run.sh
+
+clean:
+	rm -rf bin demo
