@@ -105,6 +105,9 @@ func paint(t testing.TB, o CounterOptions, flashes []int) []byte {
 	if o.Width < 80 || o.Height < 32 || o.Width%2+o.Height%2 != 0 || o.Frames < 1 || o.Frames > 1<<16 {
 		t.Fatalf("testmedia: cannot count %d frames of %dx%d", o.Frames, o.Width, o.Height)
 	}
+	if pts := o.PTS(); len(slices.Compact(slices.Clone(pts))) < len(pts) || !slices.IsSorted(pts) {
+		t.Fatalf("testmedia: frame times must rise by 1 ms at least: %v", pts)
+	}
 	w, h := o.Width, o.Height
 	size := w * h * 3 / 2
 	all := make([]byte, o.Frames*size)

@@ -101,6 +101,20 @@ func TestReadCounterRefuses(t *testing.T) {
 	}
 }
 
+func FuzzReadCounter(f *testing.F) {
+	frame := make([]byte, 80*32*3/2)
+	paintFrame(frame, 80, 32, 4321, palette[0], 8)
+	f.Add(frame, 80, 32, 80)
+	f.Add(frame, 60, 40, 64)
+	f.Add(frame, 80, math.MaxInt, math.MaxInt)
+	f.Add([]byte{}, 0, -1, 5)
+	f.Fuzz(func(t *testing.T, gray []byte, w, h, stride int) {
+		if n, ok := ReadCounter(gray, w, h, stride); ok && (n < 0 || n >= 1<<bits) {
+			t.Errorf("read %d", n)
+		}
+	})
+}
+
 // TestCounterCuts scores each frame as PySceneDetect's ContentDetector does
 // (mean absolute change of hue, saturation and value, over three).
 func TestCounterCuts(t *testing.T) {

@@ -1,9 +1,10 @@
 // Package testmedia makes small media files whose truth is known, for tests
 // only: a catalogue of the oddities found in the wild ([File], [All]), files
 // under hostile names ([Named], [HostileNames]), clips whose frames carry their
-// own number ([Counter], [ReadCounter]), clips in which every flash has a beep at the same
-// instant ([MakeFlashBeep], [FindFlashes], [FindBeeps]), and the helpers that
-// decode what a test got ([DecodeGray], [DecodePCM]).
+// own number ([Counter], [ReadCounter]), clips in which every flash has a beep
+// at the same instant ([MakeFlashBeep], [FindFlashes], [FindBeeps]), subtitle
+// files with known cues ([Subtitles]), and the helpers that decode what a test
+// got ([DecodeGray], [DecodePCM]).
 //
 // What enters is a name or a handful of options; what leaves is a path. Files
 // are made by the real ffmpeg found in PATH (5.1 or newer, with libx264,

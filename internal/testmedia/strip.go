@@ -25,7 +25,7 @@ func counterBlocks(n int) (white [blocks]bool) {
 // plane of w by h pixels, rows stride bytes apart, at any scale from 60x32 up
 // and in any range. It reports false if the strip cannot be read for certain.
 func ReadCounter(gray []byte, w, h, stride int) (n int, ok bool) {
-	if w < 60 || h < 32 || stride < w || len(gray) < (h-1)*stride+w {
+	if w < 60 || h < 32 || stride < w || stride > len(gray) || h > len(gray)/stride+1 || len(gray) < (h-1)*stride+w {
 		return 0, false
 	}
 	var level [blocks]float64
