@@ -1,0 +1,165 @@
+package card
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"regexp"
+	"slices"
+)
+
+// maxSide bounds what a card may ask a picture to be scaled to, in pixels; the
+// largest published model of the kind takes 1536.
+const maxSide = 4096
+
+var (
+	namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+	hashPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+)
+
+// oneOf names the key and the choices when a value isn't one of them.
+func oneOf(key, value string, choices ...string) error {
+	switch {
+	case slices.Contains(choices, value):
+		return nil
+	case value == "":
+		return fmt.Errorf("%s is missing: one of %q", key, choices)
+	default:
+		return fmt.Errorf("%s is %q, not one of %q", key, value, choices)
+	}
+}
+
+func (c *Card) validate() error {
+	if !namePattern.MatchString(c.Name) {
+		return fmt.Errorf("name %q: lower-case letters, digits and ._- are wanted", c.Name)
+	}
+	if c.Runner == "" {
+		return fmt.Errorf("runner is missing")
+	}
+	if c.Licence == "" {
+		return fmt.Errorf("licence is missing: data sets made with the model repeat it")
+	}
+	if len(c.Tasks) == 0 {
+		return fmt.Errorf("task is missing")
+	}
+	for i, task := range c.Tasks {
+		if err := oneOf("task", task, Depth, Normal, Caption, AudioCaption, ASR); err != nil {
+			return err
+		}
+		if slices.Contains(c.Tasks[:i], task) {
+			return fmt.Errorf("task %s is named twice", task)
+		}
+	}
+	if err := c.validateFiles(); err != nil {
+		return err
+	}
+	if c.Input != nil {
+		if err := c.Input.validate(); err != nil {
+			return err
+		}
+	}
+	return c.validateOutputs()
+}
+
+func (c *Card) validateFiles() error {
+	if len(c.Files) == 0 {
+		return fmt.Errorf("files is missing")
+	}
+	for i, f := range c.Files {
+		// A card may come from anywhere: it must not reach out of its folder.
+		if !filepath.IsLocal(f.Path) {
+			return fmt.Errorf("file %q is not a path inside the model's folder", f.Path)
+		}
+		if !hashPattern.MatchString(f.SHA256) {
+			return fmt.Errorf("file %s: sha256 %q is not 64 lower-case hex digits", f.Path, f.SHA256)
+		}
+		if slices.ContainsFunc(c.Files[:i], func(g File) bool { return g.Path == f.Path }) {
+			return fmt.Errorf("file %s is named twice", f.Path)
+		}
+	}
+	return nil
+}
+
+func (in *Input) validate() error {
+	if in.Name == "" {
+		return fmt.Errorf("input.name is missing")
+	}
+	if err := oneOf("input.layout", in.Layout, "NCHW"); err != nil {
+		return err
+	}
+	if err := oneOf("input.color", in.Color, "RGB"); err != nil {
+		return err
+	}
+	if len(in.Mean) != 3 || !finite(in.Mean) {
+		return fmt.Errorf("input.mean is %v, not three numbers", in.Mean)
+	}
+	if len(in.Std) != 3 || !finite(in.Std) || slices.Min(in.Std) <= 0 {
+		return fmt.Errorf("input.std is %v, not three positive numbers", in.Std)
+	}
+	r := in.Resize
+	if err := oneOf("input.resize.mode", r.Mode, SquashToMultiple); err != nil {
+		return err
+	}
+	if err := oneOf("input.resize.filter", r.Filter, Bilinear); err != nil {
+		return err
+	}
+	if r.MultipleOf < 1 || r.ShortSide < r.MultipleOf || r.ShortSide > maxSide {
+		return fmt.Errorf("input.resize: short_side %d and multiple_of %d: 1 <= multiple_of <= short_side <= %d is wanted", r.ShortSide, r.MultipleOf, maxSide)
+	}
+	return nil
+}
+
+func (c *Card) validateOutputs() error {
+	depth, normal := c.Outputs.Depth, c.Outputs.Normal
+	if has := slices.Contains(c.Tasks, Depth); has != (depth != nil) {
+		return fmt.Errorf("task depth and outputs.depth go together, one is missing")
+	}
+	if has := slices.Contains(c.Tasks, Normal); has != (normal != nil) {
+		return fmt.Errorf("task normal and outputs.normal go together, one is missing")
+	}
+	if (depth != nil || normal != nil) && c.Input == nil {
+		return fmt.Errorf("input is missing")
+	}
+	if depth != nil {
+		if err := depth.validate(); err != nil {
+			return err
+		}
+	}
+	if normal != nil {
+		return normal.validate()
+	}
+	return nil
+}
+
+func (d *DepthOutput) validate() error {
+	if d.Name == "" {
+		return fmt.Errorf("outputs.depth.name is missing")
+	}
+	if err := oneOf("outputs.depth.convention", d.Convention, NearSmall, NearLarge); err != nil {
+		return err
+	}
+	if err := oneOf("outputs.depth.kind", d.Kind, AffineInvariantDepth, InverseDepth, Metric); err != nil {
+		return err
+	}
+	if (d.Kind == InverseDepth) != (d.Convention == NearLarge) {
+		return fmt.Errorf("outputs.depth: kind %s contradicts convention %s", d.Kind, d.Convention)
+	}
+	return nil
+}
+
+func (n *NormalOutput) validate() error {
+	if n.Name == "" {
+		return fmt.Errorf("outputs.normal.name is missing")
+	}
+	if err := oneOf("outputs.normal.axes", n.Axes, OpenCV, OpenGL, GeoWizard); err != nil {
+		return err
+	}
+	if len(n.Range) != 2 || !finite(n.Range) || n.Range[0] >= n.Range[1] {
+		return fmt.Errorf("outputs.normal.range is %v, not two rising numbers", n.Range)
+	}
+	return nil
+}
+
+func finite(numbers []float64) bool {
+	return !slices.ContainsFunc(numbers, func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
+}
