@@ -1,0 +1,258 @@
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"micodata/dataset"
+)
+
+// newClient makes the client of one part. It uses no proxy: behind one, the
+// addresses could not be checked.
+func newClient(o HTTPOptions) (client *http.Client, done func()) {
+	rt := o.Transport
+	done = func() {}
+	if rt == nil {
+		d := &net.Dialer{Timeout: o.ConnectTimeout}
+		if !o.AllowPrivate {
+			d.Control = control
+		}
+		t := &http.Transport{
+			DialContext:            d.DialContext,
+			TLSHandshakeTimeout:    o.ConnectTimeout,
+			ResponseHeaderTimeout:  o.StallTimeout,
+			MaxResponseHeaderBytes: 64 << 10, // browsers' own limit is 256 KiB
+			DisableCompression:     true,     // lengths and ranges are of the bytes as they are
+			ForceAttemptHTTP2:      true,
+		}
+		rt, done = t, t.CloseIdleConnections
+	}
+	return &http.Client{Transport: rt, CheckRedirect: func(req *http.Request, via []*http.Request) error {
+		if len(via) > max(o.Redirects, 0) {
+			return dataset.Fail(dataset.Policy, "more than %d redirects", max(o.Redirects, 0))
+		}
+		if s := req.URL.Scheme; s != "http" && s != "https" {
+			return dataset.Fail(dataset.Policy, "redirect to %s://", s)
+		}
+		return nil
+	}}, done
+}
+
+// download is one URL on its way into a file.
+type download struct {
+	client *http.Client
+	o      HTTPOptions
+	url    string
+	limit  int64
+
+	file      *os.File
+	hash      hash.Hash
+	have      int64
+	validator string // of what we have, for If-Range; "" if it cannot be resumed
+}
+
+// progressBytes is what an attempt must bring to count as none.
+const progressBytes = 1 << 20
+
+// fetch downloads a URL into a file in TempDir, which the caller removes, also
+// after an error.
+func (r *runner) fetch(ctx context.Context, uri string) (m media, err error) {
+	f, err := os.CreateTemp(r.env.TempDir, "micodata-fetch-*")
+	if err != nil {
+		return media{}, fmt.Errorf("download %s: %w", uri, err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	m.path = f.Name()
+	d := &download{client: r.client, o: r.env.HTTP, url: uri, limit: r.env.Settings.MaxSourceBytes, file: f, hash: sha256.New()}
+	limited, cancel := context.WithTimeout(ctx, d.o.Timeout)
+	defer cancel()
+	if err := d.run(limited); err != nil {
+		if ctx.Err() != nil {
+			return m, ctx.Err()
+		}
+		if limited.Err() != nil {
+			err = dataset.Fail(dataset.Timeout, "not done after %v, %d bytes so far", d.o.Timeout, d.have)
+		}
+		return m, err
+	}
+	m.sha256, m.bytes = hex.EncodeToString(d.hash.Sum(nil)), d.have
+	return m, nil
+}
+
+// run tries until the whole is there, the failure is one that stays, or the
+// attempts are spent.
+func (d *download) run(ctx context.Context) error {
+	for failures := 0; ; {
+		before := d.have
+		err := d.attempt(ctx)
+		if err == nil {
+			return nil
+		}
+		again := new(retryError)
+		if !errors.As(err, &again) {
+			return err
+		}
+		if failures++; d.have >= before+progressBytes {
+			failures = 1
+		}
+		if failures >= d.o.Attempts {
+			return again.err
+		}
+		if err := sleep(ctx, d.pause(failures, again.after)); err != nil {
+			return err
+		}
+	}
+}
+
+// pause doubles with every failure. Its spread, so that a host's clients do not
+// come back all at once, derives from the URL: there is no chance here.
+func (d *download) pause(failures int, asked time.Duration) time.Duration {
+	p := d.o.Backoff << min(failures-1, 20)
+	sum := sha256.Sum256([]byte(d.url))
+	p += p * time.Duration(sum[0]) / 512
+	return min(max(p, asked), d.o.MaxBackoff)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// retryError is a failure that another attempt may mend.
+type retryError struct {
+	err   error // a [*dataset.ItemError]
+	after time.Duration
+}
+
+func (e *retryError) Error() string { return e.err.Error() }
+
+// attempt makes one request and reads its answer.
+func (d *download) attempt(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url, nil)
+	if err != nil {
+		return dataset.Fail(dataset.Corrupt, "not a URL: %w", urlCause(err))
+	}
+	req.Header.Set("User-Agent", d.o.UserAgent)
+	req.Header.Set("Accept", "video/*, audio/*;q=0.5, */*;q=0.1")
+	if d.have > 0 && d.validator != "" {
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", d.have))
+		req.Header.Set("If-Range", d.validator)
+	}
+	resp, err := d.client.Do(req)
+	if err != nil {
+		return requestError(err)
+	}
+	defer resp.Body.Close()
+	if err := d.accept(req, resp); err != nil {
+		return err
+	}
+	// A server that falls silent within its answer ends the request.
+	stall := time.AfterFunc(d.o.StallTimeout, cancel)
+	defer stall.Stop()
+	return d.read(resp.Body, func() bool { return stall.Reset(d.o.StallTimeout) })
+}
+
+// accept looks at an answer's head and makes the file ready for its body.
+func (d *download) accept(req *http.Request, resp *http.Response) error {
+	switch code := resp.StatusCode; {
+	case code == http.StatusPartialContent && req.Header.Get("Range") != "":
+		if start, ok := rangeStart(resp.Header.Get("Content-Range")); !ok || start != d.have {
+			d.validator = ""
+			return &retryError{err: dataset.Fail(dataset.Network, "asked for bytes from %d, got %q", d.have, resp.Header.Get("Content-Range"))}
+		}
+	case code == http.StatusRequestedRangeNotSatisfiable && req.Header.Get("Range") != "":
+		d.validator = ""
+		return &retryError{err: dataset.Fail(dataset.Network, "HTTP %s", resp.Status)}
+	case code == http.StatusOK:
+		if err := d.restart(); err != nil {
+			return err
+		}
+		d.validator = validator(resp.Header)
+	default:
+		return statusError(resp)
+	}
+	if ct, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";"); strings.EqualFold(strings.TrimSpace(ct), "text/html") ||
+		strings.EqualFold(strings.TrimSpace(ct), "application/xhtml+xml") {
+		return dataset.Fail(dataset.NotMedia, "a web page, not a media file: give the media's own URL, or download it with yt-dlp and name the file")
+	}
+	if n := resp.ContentLength; n > d.limit-d.have {
+		return tooLarge(d.have+n, d.limit)
+	}
+	return nil
+}
+
+// restart forgets what is there: the server sends the whole again.
+func (d *download) restart() error {
+	d.have = 0
+	d.hash.Reset()
+	if err := d.file.Truncate(0); err != nil {
+		return fmt.Errorf("download: %w", err)
+	}
+	if _, err := d.file.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("download: %w", err)
+	}
+	return nil
+}
+
+// read appends the body. Alive is told of every piece, and reports whether the
+// request was still running.
+func (d *download) read(body io.Reader, alive func() bool) error {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := body.Read(buf)
+		running := alive()
+		if d.have+int64(n) > d.limit {
+			return tooLarge(d.have+int64(n), d.limit)
+		}
+		if _, err := d.file.Write(buf[:n]); err != nil {
+			return fmt.Errorf("download: %w", err) // our disk, not the source
+		}
+		d.hash.Write(buf[:n])
+		d.have += int64(n)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil && !running {
+			return &retryError{err: dataset.Fail(dataset.Timeout, "nothing came for %v, after %d bytes", d.o.StallTimeout, d.have)}
+		}
+		if err != nil {
+			return &retryError{err: dataset.Fail(dataset.Network, "after %d bytes: %w", d.have, err)}
+		}
+	}
+}
+
+// requestError classifies a request that got no answer.
+func requestError(err error) error {
+	if e, ok := dataset.AsItem(err); ok {
+		return e // a redirect that is not followed
+	}
+	var blocked *addressError
+	if errors.As(err, &blocked) {
+		return dataset.Fail(dataset.BlockedAddress, "%w", blocked)
+	}
+	cause := urlCause(err)
+	var ue *url.Error
+	if errors.As(err, &ue) && ue.Timeout() {
+		return &retryError{err: dataset.Fail(dataset.Timeout, "%w", cause)}
+	}
+	return &retryError{err: dataset.Fail(dataset.Network, "%w", cause)}
+}
