@@ -1,0 +1,141 @@
+package ffmpeg
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Tools are the programs found on this machine.
+type Tools struct {
+	FFmpeg, FFprobe string // absolute paths
+	Version         string // such as "5.1.9"; of a git build, "N-109542-g9e3f1c2"
+	VersionLine     string // the first line of `ffmpeg -version`, for fingerprints
+}
+
+// minMajor and minMinor are the oldest release taken: 4.4 is what Ubuntu 22.04
+// and Debian 11's successors ship, and the oldest with the filters used here.
+const minMajor, minMinor = 4, 4
+
+// Find looks for ffmpeg at ffmpegPath, or on $PATH when that is empty, and for
+// ffprobe beside it, else on $PATH. The error is a [*MissingError] or a
+// [*TooOldError], or that of an ffmpeg that cannot say its version. Builds from
+// git, whose numbers say nothing of features, are taken.
+func Find(ctx context.Context, ffmpegPath string) (Tools, error) {
+	if ffmpegPath == "" {
+		ffmpegPath = "ffmpeg"
+	}
+	ffmpeg, err := lookPath(ffmpegPath)
+	if err != nil {
+		return Tools{}, err
+	}
+	ffprobe, err := lookPath(filepath.Join(filepath.Dir(ffmpeg), "ffprobe"))
+	if err != nil {
+		if ffprobe, err = lookPath("ffprobe"); err != nil {
+			return Tools{}, err
+		}
+	}
+	t := Tools{FFmpeg: ffmpeg, FFprobe: ffprobe}
+	out, err := capture(ctx, ffmpeg, []string{"-version"})
+	if err != nil {
+		return Tools{}, fmt.Errorf("version of %s: %w", ffmpeg, err)
+	}
+	line, _, _ := bytes.Cut(out, []byte("\n"))
+	t.VersionLine = strings.TrimSpace(string(line))
+	t.Version, err = parseVersion(t.VersionLine)
+	return t, err
+}
+
+func lookPath(name string) (string, error) {
+	found, err := exec.LookPath(name)
+	if err == nil {
+		found, err = filepath.Abs(found)
+	}
+	if err != nil {
+		return "", &MissingError{Tool: name, Err: err}
+	}
+	return found, nil
+}
+
+// release matches the version of a release, as FFmpeg, Debian ("5.1.9-0+deb12u1")
+// and builds from a tag ("n4.4.2") write it.
+var release = regexp.MustCompile(`^n?((\d{1,4})\.(\d{1,4})(\.\d+)*)([^0-9.].*)?$`)
+
+func parseVersion(line string) (string, error) {
+	rest, ok := strings.CutPrefix(line, "ffmpeg version ")
+	word, _, _ := strings.Cut(rest, " ")
+	if !ok || word == "" {
+		return "", fmt.Errorf("not the version of ffmpeg: %q", line)
+	}
+	m := release.FindStringSubmatch(word)
+	if m == nil {
+		return word, nil // a git build
+	}
+	major, _ := strconv.Atoi(m[2]) // at most four digits, by the pattern
+	minor, _ := strconv.Atoi(m[3])
+	if major < minMajor || major == minMajor && minor < minMinor {
+		need := fmt.Sprintf("%d.%d", minMajor, minMinor)
+		return m[1], &TooOldError{Tool: "ffmpeg", Version: m[1], Need: need}
+	}
+	return m[1], nil
+}
+
+// needs are the parts of ffmpeg that micodata cannot do without. Debian's and
+// Homebrew's builds have them all; minimal builds lack the first.
+var needs = []struct{ list, name string }{
+	{"encoder", "libx264"}, {"encoder", "aac"}, {"encoder", "mjpeg"}, {"encoder", "flac"},
+	{"filter", "remap"}, {"muxer", "nut"}, {"demuxer", "nut"},
+}
+
+// Missing lists what this build of ffmpeg lacks of what micodata needs, such as
+// "encoder libx264"; it is empty when all is there.
+func (t Tools) Missing(ctx context.Context) ([]string, error) {
+	var missing []string
+	lists := map[string]map[string]bool{}
+	for _, need := range needs {
+		if lists[need.list] == nil {
+			have, err := t.list(ctx, need.list)
+			if err != nil {
+				return nil, err
+			}
+			lists[need.list] = have
+		}
+		if !lists[need.list][need.name] {
+			missing = append(missing, need.list+" "+need.name)
+		}
+	}
+	return missing, nil
+}
+
+// Encoders is the set of encoders' names, such as "libx264".
+func (t Tools) Encoders(ctx context.Context) (map[string]bool, error) { return t.list(ctx, "encoder") }
+
+// Filters is the set of filters' names, such as "zscale".
+func (t Tools) Filters(ctx context.Context) (map[string]bool, error) { return t.list(ctx, "filter") }
+
+func (t Tools) list(ctx context.Context, what string) (map[string]bool, error) {
+	out, err := capture(ctx, t.FFmpeg, []string{"-hide_banner", "-" + what + "s"})
+	if err != nil {
+		return nil, fmt.Errorf("list %ss: %w", what, err)
+	}
+	return parseList(string(out)), nil
+}
+
+// parseList reads a listing whose lines are flags, names, text. Its legend has
+// "=" in the place of a name; a demuxer may have several names.
+func parseList(out string) map[string]bool {
+	names := map[string]bool{}
+	for line := range strings.Lines(out) {
+		if f := strings.Fields(line); len(f) >= 3 && f[1] != "=" {
+			for name := range strings.SplitSeq(f[1], ",") {
+				names[name] = true
+			}
+		}
+	}
+	return names
+}
