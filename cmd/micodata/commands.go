@@ -1,0 +1,139 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"micodata/dataset"
+	"micodata/engine"
+	"micodata/extract"
+	"micodata/ingest"
+)
+
+// listFlags say how lists are read; what matters of them is in the parts.
+type listFlags struct {
+	URLCol       string `json:"url_col"`
+	IDCol        string `json:"id_col"`
+	TextCol      string `json:"text_col"`
+	TitleCol     string `json:"title_col"`
+	LicenseCol   string `json:"license_col"`
+	ClipsCol     string `json:"clips_col"`
+	AllowPrivate bool   `json:"allow_private"`
+}
+
+func (l listFlags) options(a *app, skip ...string) ingest.ListOptions {
+	return ingest.ListOptions{URLCol: l.URLCol, IDCol: l.IDCol, TextCol: l.TextCol, TitleCol: l.TitleCol,
+		LicenseCol: l.LicenseCol, ClipsCol: l.ClipsCol, Stdin: a.in, Skip: skip}
+}
+
+func sourcesWanted(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usagef("%s wants at least one SOURCE: a video, a folder, a glob, a URL, a list, or - for a list on standard input", cmd.Name())
+	}
+	return nil
+}
+
+func (a *app) ingestCommand() *cobra.Command {
+	settings, list, work, out := defaultIngest(), listFlags{}, workFlags{}, ""
+	cmd := &cobra.Command{
+		Use:   "ingest SOURCE... -o DATASET",
+		Short: "Raw video sources into a dataset: fetched, probed, hashed",
+		Args:  sourcesWanted,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			if out == "" {
+				return usagef("ingest wants -o DATASET, the folder to ingest into")
+			}
+			s, err := a.open(ctx, cmd.Flags(), &work, out, true)
+			if err != nil {
+				return err
+			}
+			stage, err := s.ingestStage(ctx, &settings, ingest.HTTPOptions{AllowPrivate: list.AllowPrivate})
+			if err != nil {
+				return err
+			}
+			parts := s.listedParts(ctx, args, list.options(a, out), settings.PartSources)
+			if err := s.runStages(ctx, 0, parts, []engine.Stage{stage}); err != nil {
+				return err
+			}
+			return s.finish(ctx, dataset.StageIngest)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&out, "output", "o", "", "the dataset's folder")
+	bind(f, &settings)
+	bind(f, &list)
+	bind(f, &work)
+	return cmd
+}
+
+func (a *app) extractCommand() *cobra.Command {
+	settings, work := extract.DefaultSettings(), workFlags{}
+	cmd := &cobra.Command{
+		Use:   "extract DATASET",
+		Short: "Cut clips, key frames, frames, audio and aligned subtitles",
+		Args:  exactly("DATASET"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			s, err := a.open(ctx, cmd.Flags(), &work, args[0], false)
+			if err != nil {
+				return err
+			}
+			n, err := s.partCount(ctx)
+			if err != nil {
+				return err
+			}
+			stage, err := s.extractStage(ctx, &settings)
+			if err != nil {
+				return err
+			}
+			if err := s.runStages(ctx, n, engine.Parts(n), []engine.Stage{stage}); err != nil {
+				return err
+			}
+			return s.finish(ctx, dataset.StageExtract)
+		},
+	}
+	bind(cmd.Flags(), &settings)
+	bind(cmd.Flags(), &work)
+	return cmd
+}
+
+func (a *app) labelCommand() *cobra.Command {
+	geo, label, work := geometrySettings{Model: defaultModel}, defaultLabels(), workFlags{}
+	var only []string
+	cmd := &cobra.Command{
+		Use:   "label DATASET [--only NAME]",
+		Short: "Estimate depth and normals of the clips' key frames",
+		Args:  exactly("DATASET"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			s, err := a.open(ctx, cmd.Flags(), &work, args[0], false)
+			if err != nil {
+				return err
+			}
+			if len(only) > 0 {
+				label.Labels = only
+			}
+			n, err := s.extractedCount(ctx)
+			if err != nil {
+				return err
+			}
+			stage, release, err := s.labelStage(ctx, &geo, label)
+			if err != nil {
+				return err
+			}
+			defer release()
+			if err := s.runStages(ctx, n, engine.Parts(n), []engine.Stage{stage}); err != nil {
+				return err
+			}
+			return s.finish(ctx, stage.Outputs...)
+		},
+	}
+	cmd.Flags().StringSliceVar(&only, "only", nil, "these labelers only: depth, normal")
+	bind(cmd.Flags(), &geo)
+	bind(cmd.Flags(), &label)
+	bind(cmd.Flags(), &work)
+	return cmd
+}
+
+// defaultModel is the one that the repository and releases bring along.
+const defaultModel = "small"

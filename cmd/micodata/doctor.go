@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"micodata/gpu"
+	"micodata/internal/ffmpeg"
+	"micodata/pseudolabel/card"
+)
+
+// missingError says that a component is missing; each is told on its own line.
+type missingError struct{ what []string }
+
+func (e *missingError) Error() string { return "missing: " + strings.Join(e.what, ", ") }
+
+// isMissing tells errors that an installation would mend.
+func isMissing(err error) bool {
+	var (
+		m   *missingError
+		ff  *ffmpeg.MissingError
+		old *ffmpeg.TooOldError
+		ort *gpu.MissingError
+		mod *card.NoModelError
+	)
+	return errors.As(err, &m) || errors.As(err, &ff) || errors.As(err, &old) || errors.As(err, &ort) || errors.As(err, &mod)
+}
+
+func (a *app) doctorCommand() *cobra.Command {
+	label := defaultLabels()
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Tell what is there, what is missing, and the command that installs it",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var missing []string
+			say := func(ok bool, name, text string) {
+				mark := "ok     "
+				if !ok {
+					mark = "MISSING"
+					missing = append(missing, name)
+				}
+				fmt.Fprintf(a.out, "%s  %-13s %s\n", mark, name, strings.Join(strings.Fields(text), " "))
+			}
+			fmt.Fprintf(a.out, "         micodata      %s %s\n", version(), platform())
+
+			tools, err := ffmpeg.Find(cmd.Context(), a.global.ffmpeg)
+			if err != nil {
+				say(false, "ffmpeg", err.Error()+" (apt-get install ffmpeg, or make setup in the sources)")
+			} else {
+				say(true, "ffmpeg", tools.Version+" "+tools.FFmpeg)
+				lacks, err := tools.Missing(cmd.Context())
+				switch {
+				case err != nil:
+					say(false, "codecs", err.Error())
+				case len(lacks) > 0:
+					say(false, "codecs", "this ffmpeg was built without "+strings.Join(lacks, ", ")+"; install a full build of ffmpeg")
+				default:
+					say(true, "codecs", "libx264, aac and the filters that micodata uses")
+				}
+			}
+
+			rt, err := gpu.Open(gpu.Options{LibraryPath: label.ORTLib})
+			if err != nil {
+				say(false, "onnxruntime", err.Error())
+			} else {
+				say(true, "onnxruntime", rt.Version()+" "+rt.Path())
+				if d, note, err := rt.Device(label.Device); err != nil {
+					say(false, "device", err.Error())
+				} else {
+					say(true, "device", d.String()+" "+note)
+				}
+			}
+
+			dirs := card.Dirs(label.ModelDir)
+			models := card.List(dirs)
+			if len(models) == 0 {
+				say(false, "models", "none in "+strings.Join(dirs, ", "))
+			}
+			for _, m := range models {
+				if err := cardProblem(cmd.Context(), m); err != nil {
+					say(false, "model "+m.Name, err.Error())
+					continue
+				}
+				say(true, "model "+m.Name, fmt.Sprintf("%s; licence %s; %s", strings.Join(m.Card.Tasks, " and "), m.Card.Licence, m.Card.Dir))
+			}
+			if len(missing) > 0 {
+				return &missingError{missing}
+			}
+			return nil
+		},
+	}
+	bind(cmd.Flags(), &label)
+	return cmd
+}
+
+// cardProblem is what is wrong with a model's card or files.
+func cardProblem(ctx context.Context, m card.Listed) error {
+	if m.Err != nil {
+		return m.Err
+	}
+	return m.Card.Verify(ctx)
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"micodata/dataset"
+	"micodata/engine"
+	"micodata/storage"
+)
+
+// Exit codes; users' scripts rely on them.
+const (
+	exitOK          = 0
+	exitFailures    = 1
+	exitUsage       = 2
+	exitMissing     = 3
+	exitStorage     = 4
+	exitInterrupted = 130
+)
+
+// usageError is a mistake in the command line or the configuration.
+type usageError struct{ msg string }
+
+func (e *usageError) Error() string { return e.msg }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// failuresError says that the run ended, and that not everything in it went well.
+type failuresError struct{ msg string }
+
+func (e *failuresError) Error() string { return e.msg }
+
+// exitCode maps an error to the command's exit code. Whose fault it is decides:
+// the order matters where an error wraps several.
+func exitCode(err error) int {
+	var (
+		usage  *usageError
+		frozen *dataset.FrozenError
+		store  *storage.Error
+	)
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, engine.ErrInterrupted), errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.As(err, &usage), errors.As(err, &frozen), isUsage(err):
+		return exitUsage
+	case isMissing(err):
+		return exitMissing
+	case errors.As(err, &store):
+		return exitStorage
+	}
+	return exitFailures
+}
+
+// printError writes one line: what, where, what to do.
+func (a *app) printError(err error) {
+	msg := strings.Join(strings.Fields(err.Error()), " ")
+	if errors.Is(err, context.Canceled) {
+		msg = "stopped; the same command goes on from what is committed"
+	}
+	if a.global.logFormat == "json" {
+		slog.New(slog.NewJSONHandler(a.err, nil)).Error(msg, "exit", exitCode(err))
+		return
+	}
+	fmt.Fprintf(a.err, "micodata: error: %s\n", msg)
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"sort"
+
+	"micodata/dataset"
+	"micodata/internal/table"
+	"micodata/storage"
+)
+
+// stageState is what is known of a stage from its parts.
+type stageState struct {
+	dataset.Report
+	Parts int
+	// Errors are some of the failed rows: "key: error".
+	Errors []rowError
+}
+
+type rowError struct {
+	Key   string        `json:"key"`
+	Class dataset.Class `json:"error_class"`
+	Error string        `json:"error"`
+}
+
+// maxErrors is how many failed rows status names of each stage.
+const maxErrors = 20
+
+// stageReport counts the rows of all committed parts of a stage. It reads no blob.
+func stageReport(ctx context.Context, s storage.Store, stage string) (stageState, error) {
+	switch stage {
+	case dataset.StageIngest:
+		return countRows(ctx, s, dataset.SourceSchema, stage, "source_id", func(r *dataset.Source) (string, dataset.Outcome) { return r.ID + " " + r.URI, r.Outcome }, "uri")
+	case dataset.StageExtract:
+		return countRows(ctx, s, dataset.ClipSchema, stage, "key", func(r *dataset.Clip) (string, dataset.Outcome) { return r.Key, r.Outcome })
+	case dataset.StageDepth:
+		return countRows(ctx, s, dataset.DepthSchema, stage, "key", func(r *dataset.Depth) (string, dataset.Outcome) { return r.Key, r.Outcome })
+	default:
+		return countRows(ctx, s, dataset.NormalSchema, stage, "key", func(r *dataset.Normal) (string, dataset.Outcome) { return r.Key, r.Outcome })
+	}
+}
+
+func countRows[R any](ctx context.Context, s storage.Store, schema *table.Schema[R], stage, key string, outcome func(*R) (string, dataset.Outcome), more ...string) (stageState, error) {
+	var st stageState
+	objects, err := s.List(ctx, stage+"/")
+	if err != nil {
+		return st, err
+	}
+	columns := append([]string{key, "status", "error_class", "error"}, more...)
+	for _, o := range objects {
+		i, ok := dataset.PartIndex(stage, o.Name)
+		if !ok {
+			continue
+		}
+		st.Parts++
+		if _, err := dataset.ReadPart(ctx, s, schema, stage, i, func(r *R) error {
+			name, o := outcome(r)
+			st.Count(o)
+			if o.Status == dataset.Failed && len(st.Errors) < maxErrors {
+				st.Errors = append(st.Errors, rowError{name, o.Class, o.Error})
+			}
+			return nil
+		}, columns...); err != nil {
+			return st, err
+		}
+		cost, err := savedCost(ctx, s, stage, i)
+		if err != nil {
+			return st, err
+		}
+		st.Cost = st.Cost.Add(cost)
+	}
+	return st, nil
+}
+
+// savedCost is what a part cost when it was made; zero if nobody kept it.
+func savedCost(ctx context.Context, s storage.Store, stage string, part int) (dataset.Cost, error) {
+	data, err := storage.ReadAll(ctx, s, dataset.CostName(stage, part), 1<<20)
+	if errors.Is(err, fs.ErrNotExist) {
+		return dataset.Cost{}, nil
+	}
+	if err != nil {
+		return dataset.Cost{}, err
+	}
+	var r dataset.Report
+	if err := json.Unmarshal(data, &r); err != nil {
+		return dataset.Cost{}, nil //nolint:nilerr // accounts are a courtesy: a broken one is as good as none
+	}
+	return r.Cost, nil
+}
+
+// stagesOf lists a dataset's stages in the order of the data's way.
+func stagesOf(f *dataset.Frozen) []string {
+	rank := map[string]int{dataset.StageIngest: 0, dataset.StageExtract: 1, dataset.StageDepth: 2, dataset.StageNormal: 3}
+	var out []string
+	for name := range f.Stages {
+		if _, known := rank[name]; known {
+			out = append(out, name)
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return rank[out[i]] < rank[out[j]] })
+	return out
+}

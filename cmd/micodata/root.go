@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// streams are the command's standard streams: out is data only, err is for people.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// run executes one command line and returns its exit code.
+func run(ctx context.Context, args []string, std streams, stop <-chan struct{}) int {
+	app := &app{streams: std, stop: stop}
+	root := app.rootCommand()
+	root.SetArgs(args)
+	root.SetIn(std.in)
+	root.SetOut(std.out)
+	root.SetErr(std.err)
+	err := root.ExecuteContext(ctx)
+	code := exitCode(err)
+	if err != nil {
+		app.printError(err)
+	}
+	return code
+}
+
+// app is what the commands share.
+type app struct {
+	streams
+	stop   <-chan struct{}
+	global globalFlags
+}
+
+type globalFlags struct {
+	config    string
+	logFormat string
+	ffmpeg    string
+}
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "micodata",
+		Short: "Raw video in, aligned text-image-video-audio-depth-normal tuples in Parquet out",
+		Long: `micodata turns raw video into training sets for omni-modal models.
+
+  micodata run VIDEOS... -o OUT      everything in one go
+  micodata ingest VIDEOS... -o DATASET; micodata shard DATASET -o OUT
+                                     the same in steps that can be repeated
+
+Every setting is a flag, a key of micodata.yaml (in the working directory, or
+--config) and an environment variable MICODATA_..., in that order of precedence.
+
+Exit status: 0 all done; 1 some sources or clips failed, the rest is complete
+(--allow-failures makes it 0), or there is nothing to show for it; 2 usage or
+configuration; 3 a component is missing (ffmpeg, ONNX Runtime, a model);
+4 storage; 130 interrupted.`,
+		Version:       version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("%q is no command of micodata; see micodata --help", args[0])
+			}
+			return cmd.Help()
+		},
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.configure(cmd) },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%v; see %s --help", err, cmd.CommandPath())
+	})
+	root.CompletionOptions.DisableDefaultCmd = true
+	f := root.PersistentFlags()
+	f.StringVar(&a.global.config, "config", "", "settings file (default micodata.yaml in the working directory, if there)")
+	f.StringVar(&a.global.logFormat, "log-format", "text", "progress and errors as text or json")
+	f.StringVar(&a.global.ffmpeg, "ffmpeg", "", "ffmpeg to use; ffprobe is looked for beside it (default: on the PATH)")
+	root.AddCommand(a.ingestCommand(), a.extractCommand(), a.labelCommand(), a.shardCommand(), a.runCommand(),
+		a.statusCommand(), a.verifyCommand(), a.doctorCommand())
+	return root
+}
+
+// version is the module's version, or the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "devel"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return fmt.Sprintf("devel-%.12s", s.Value)
+		}
+	}
+	return "devel"
+}
+
+// exactly wants n arguments, named for people.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == len(names) {
+			return nil
+		}
+		return usagef("%s wants %v, got %d arguments; see %s --help", cmd.Name(), names, len(args), cmd.CommandPath())
+	}
+}

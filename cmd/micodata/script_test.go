@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"micodata/dataset"
+	"micodata/internal/testmedia"
+	"micodata/storage"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"micodata": main})
+}
+
+// The scripts run the command as users do, on real media with real ffmpeg.
+func TestScript(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("MODELS", filepath.Join(root, "models"))
+			e.Setenv("SAMPLES", filepath.Join(root, "testdata", "media"))
+			e.Setenv("XDG_CACHE_HOME", cache) // ONNX Runtime's library
+			e.Values["t"] = t
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"media":   scriptMedia,
+			"rows":    scriptRows,
+			"corrupt": scriptCorrupt,
+		},
+	})
+}
+
+// media NAME FILE puts a file of the test catalogue into the script's folder.
+func scriptMedia(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: media NAME FILE")
+	}
+	src := testmedia.File(ts.Value("t").(*testing.T), args[0])
+	data, err := os.ReadFile(src)
+	ts.Check(err)
+	dst := ts.MkAbs(args[1])
+	ts.Check(os.MkdirAll(filepath.Dir(dst), 0o777))
+	ts.Check(os.WriteFile(dst, data, 0o666))
+}
+
+// rows DATASET STAGE 'STATUS CLASS NUMBER'... asserts the rows of a stage, all of them.
+func scriptRows(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: rows DATASET STAGE 'STATUS [CLASS] NUMBER'...")
+	}
+	s, err := storage.NewLocal(ts.MkAbs(args[0]))
+	ts.Check(err)
+	st, err := stageReport(context.Background(), s, args[1])
+	ts.Check(err)
+	got := map[string]int{}
+	if st.OK > 0 {
+		got["ok"] = st.OK
+	}
+	for class, n := range st.Classes {
+		got[string(class)] = n
+	}
+	want := map[string]int{}
+	for _, w := range args[2:] {
+		f := strings.Fields(w)
+		n, err := strconv.Atoi(f[len(f)-1])
+		ts.Check(err)
+		want[f[len(f)-2]] = n
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		ts.Fatalf("%s rows of %s: got %v, want %v; %v", args[1], args[0], got, want, st.Errors)
+	}
+}
+
+// corrupt FILE flips a byte in the middle of a file.
+func scriptCorrupt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: corrupt FILE")
+	}
+	name := ts.MkAbs(args[0])
+	data, err := os.ReadFile(name)
+	ts.Check(err)
+	data[len(data)/2] ^= 0xff
+	ts.Check(os.WriteFile(name, data, 0o666))
+}
+
+func TestExitCodes(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want int
+	}{
+		{nil, 0},
+		{&failuresError{"x"}, 1},
+		{fmt.Errorf("x: %w", usagef("y")), 2},
+		{&dataset.FrozenError{}, 2},
+		{&missingError{}, 3},
+		{fmt.Errorf("x: %w", &storage.Error{}), 4},
+		{fmt.Errorf("x: %w", context.Canceled), 130},
+		{&storage.Error{Err: context.Canceled}, 130},
+	} {
+		if got := exitCode(c.err); got != c.want {
+			t.Errorf("exitCode(%v) = %d, want %d", c.err, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"micodata/dataset"
+	"micodata/engine"
+	"micodata/extract"
+	"micodata/ingest"
+	"micodata/internal/ffmpeg"
+	"micodata/shards"
+	"micodata/storage"
+)
+
+// upstream are the settings of what shard and run do before they write a set.
+type upstream struct {
+	extract extract.Settings
+	geo     geometrySettings
+	label   labelFlags
+	work    workFlags
+}
+
+func newUpstream(f *pflag.FlagSet) *upstream {
+	u := &upstream{extract: extract.DefaultSettings(), geo: geometrySettings{Model: defaultModel}, label: defaultLabels()}
+	bind(f, &u.extract)
+	bind(f, &u.geo)
+	bind(f, &u.label)
+	bind(f, &u.work)
+	return u
+}
+
+func (a *app) shardCommand() *cobra.Command {
+	settings, out := shards.DefaultSettings(), ""
+	cmd := &cobra.Command{
+		Use:   "shard DATASET -o OUT",
+		Short: "Write the training set; first runs whatever is missing before it",
+		Args:  exactly("DATASET"),
+	}
+	up := newUpstream(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx := cmd.Context()
+		if out == "" {
+			return usagef("shard wants -o OUT, the folder for the training set")
+		}
+		s, err := a.open(ctx, cmd.Flags(), &up.work, args[0], false)
+		if err != nil {
+			return err
+		}
+		n, err := s.partCount(ctx)
+		if err != nil {
+			return err
+		}
+		return s.build(ctx, up, &settings, out, func(stages []engine.Stage) error {
+			return s.runStages(ctx, n, engine.Parts(n), stages)
+		})
+	}
+	cmd.Flags().StringVarP(&out, "output", "o", "", "the training set's folder")
+	bind(cmd.Flags(), &settings)
+	return cmd
+}
+
+func (a *app) runCommand() *cobra.Command {
+	in, list, settings := defaultIngest(), listFlags{}, shards.DefaultSettings()
+	var out, dir string
+	cmd := &cobra.Command{
+		Use:   "run SOURCE... -o OUT",
+		Short: "From raw video to the training set in one go",
+		Args:  sourcesWanted,
+	}
+	up := newUpstream(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx := cmd.Context()
+		if out == "" {
+			return usagef("run wants -o OUT, the folder for the training set")
+		}
+		if dir == "" {
+			dir = filepath.Join(out, ".dataset")
+		}
+		s, err := a.open(ctx, cmd.Flags(), &up.work, dir, true)
+		if err != nil {
+			return err
+		}
+		first, err := s.ingestStage(ctx, &in, ingest.HTTPOptions{AllowPrivate: list.AllowPrivate})
+		if err != nil {
+			return err
+		}
+		parts := s.listedParts(ctx, args, list.options(a, out, dir), in.PartSources)
+		return s.build(ctx, up, &settings, out, func(stages []engine.Stage) error {
+			return s.runStages(ctx, 0, parts, append([]engine.Stage{first}, stages...))
+		})
+	}
+	cmd.Flags().StringVarP(&out, "output", "o", "", "the training set's folder")
+	cmd.Flags().StringVar(&dir, "dataset", "", "the dataset's folder (default OUT/.dataset)")
+	bind(cmd.Flags(), &in)
+	bind(cmd.Flags(), &list)
+	bind(cmd.Flags(), &settings)
+	return cmd
+}
+
+// build runs the stages that feed a training set, then writes it.
+func (s *session) build(ctx context.Context, up *upstream, settings *shards.Settings, out string, runStages func([]engine.Stage) error) error {
+	if err := checkFolder(out, "", true); err != nil {
+		return err
+	}
+	cut, err := s.extractStage(ctx, &up.extract)
+	if err != nil {
+		return err
+	}
+	stages := []engine.Stage{cut}
+	failing := []string{dataset.StageExtract}
+	label, release, err := s.labelStage(ctx, &up.geo, up.label)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if len(label.Outputs) > 0 {
+		stages = append(stages, label)
+		failing = append(failing, label.Outputs...)
+	}
+	if err := runStages(stages); err != nil {
+		return err
+	}
+	if err := s.write(ctx, settings, out, label.Outputs); err != nil {
+		return err
+	}
+	return s.finish(ctx, failing...)
+}
+
+// write makes the training set from the dataset's parts.
+func (s *session) write(ctx context.Context, settings *shards.Settings, out string, labels []string) error {
+	select {
+	case <-s.app.stop:
+		return engine.ErrInterrupted
+	default:
+	}
+	store, err := storage.NewLocal(out)
+	if err != nil {
+		return err
+	}
+	begin := time.Now()
+	result, err := shards.Write(ctx, shards.Env{
+		Dataset: s.store, Out: store, Settings: *settings, Frozen: s.frozen, Labels: labels, Version: version(),
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.app.err, "shard: %d tuples in %d shards, %.1f MB, in %s: %s\n",
+		result.Tuples, result.Shards, float64(result.Bytes)/1e6, time.Since(begin).Round(10*time.Millisecond), out)
+	return nil
+}
+
+func (a *app) verifyCommand() *cobra.Command {
+	sample := 0.05
+	cmd := &cobra.Command{
+		Use:   "verify OUT [--sample P]",
+		Short: "Re-read a training set and check everything that is promised of it",
+		Args:  exactly("OUT"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			if sample < 0 || sample > 1 {
+				return usagef("--sample is a share from 0 to 1, not %v", sample)
+			}
+			if err := checkFolder(args[0], "manifest.json", false); err != nil {
+				return err
+			}
+			tools, err := ffmpeg.Find(ctx, a.global.ffmpeg)
+			if err != nil {
+				return err
+			}
+			store, err := storage.NewLocal(args[0])
+			if err != nil {
+				return err
+			}
+			report, err := shards.Verify(ctx, shards.VerifyEnv{Out: store, Tools: tools, Sample: sample})
+			if err != nil {
+				return err
+			}
+			for _, p := range report.Problems {
+				fmt.Fprintln(a.out, p)
+			}
+			if n := len(report.Problems); n > 0 {
+				return &failuresError{fmt.Sprintf("%s: %d problems in %d tuples (%d re-decoded)", args[0], n, report.Tuples, report.Sampled)}
+			}
+			fmt.Fprintf(a.out, "%s: %d tuples in %d shards are whole; %d were re-decoded and keep every promise\n",
+				args[0], report.Tuples, report.Shards, report.Sampled)
+			return nil
+		},
+	}
+	cmd.Flags().Float64Var(&sample, "sample", sample, "share of the tuples to re-decode, at least one a shard")
+	return cmd
+}
+
+// isUsage tells mistakes of the user that other packages found.
+func isUsage(err error) bool {
+	var u *ingest.UsageError
+	return errors.As(err, &u)
+}
