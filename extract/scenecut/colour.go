@@ -2,63 +2,80 @@ package scenecut
 
 import "math"
 
-// yuvTables holds swscale's fast YUV -> RGB conversion (libswscale/x86/yuv2rgb): each product is
-// ((sample<<3) - offset) * coefficient >> 16, summed and clamped. Chroma is the nearest sample.
-type yuvTables struct {
-	y              [256]int16
-	bu, gu, gv, rv [256]int16
-	clamp          [clampSize]uint8
+// A pixel is one BGR pixel in three lanes of 21 bits, B lowest, so that one addition or multiplication serves all three.
+// Sums of pixels may borrow between lanes on the way as long as each lane of the end result is in 0..1<<21-1.
+type pixel uint64
+
+const (
+	laneBits       = 21
+	laneOnes pixel = 1 | 1<<laneBits | 1<<(2*laneBits) // 1 in every lane
+	laneMask       = 1<<laneBits - 1
+)
+
+func newPixel(b, g, r int32) pixel {
+	return pixel(int64(b) + int64(g)<<laneBits + int64(r)<<(2*laneBits))
 }
 
-// clampSize covers every sum of the tables: from -clampZero to clampSize-clampZero-1. The largest magnitudes are
-// 279 + 258 (limited range, B at Y=255, U=255) and -19 - 259; a power of two lets an index be masked instead of checked.
-const (
-	clampSize = 1024
-	clampZero = 384
-)
+func (p pixel) bgr() (b, g, r int32) {
+	return int32(p & laneMask), int32(p >> laneBits & laneMask), int32(p >> (2 * laneBits))
+}
+
+// clampBias is what yuvTables adds to every lane, so that a sum is positive: sums lie in -279..538.
+const clampBias = 512
+
+// clamp brings lanes of clampBias + v to v limited to 0..255.
+func (p pixel) clamp() pixel {
+	over := (p + 256*laneOnes) >> 10 & laneOnes     // v > 255
+	positive := (p + 512*laneOnes) >> 10 & laneOnes // v >= 0
+	return (p&(255*laneOnes) | over*255) & (positive * 255)
+}
+
+// yuvTables holds swscale's fast YUV -> RGB conversion (libswscale/x86/yuv2rgb): each product is
+// ((sample - offset) << 3) * coefficient >> 16, then summed and clamped. Chroma is the nearest sample.
+type yuvTables struct {
+	y, u, v [256]pixel
+}
 
 // Coefficients of swscale's BT.601 tables (ff_yuv2rgb_coeffs: 104597, 132201, 25675, 53279), scaled to 13 bits as
 // ff_yuv2rgb_c_init_tables does. OpenCV leaves swscale at BT.601 whatever the file is tagged. Only the yuvj formats are
 // full range to it: a range tag on another format is not looked at.
 var (
-	limitedRange = yuvCoefficients{yOffset: 128, y: 9539, bu: 16525, gu: -3209, gv: -6660, rv: 13075}
+	limitedRange = yuvCoefficients{yOffset: 16, y: 9539, bu: 16525, gu: -3209, gv: -6660, rv: 13075}
 	fullRange    = yuvCoefficients{yOffset: 0, y: 8192, bu: 14516, gu: -2819, gv: -5850, rv: 11485}
 )
 
 type yuvCoefficients struct {
-	yOffset           int32 // 16<<3 in limited range
-	y, bu, gu, gv, rv int32
+	yOffset, y, bu, gu, gv, rv int32
 }
 
 func newYUVTables(c yuvCoefficients) *yuvTables {
+	product := func(sample, offset, coefficient int32) int32 {
+		return (((sample - offset) << 3) * coefficient) >> 16
+	}
+	const chromaZero = 128
 	t := new(yuvTables)
-	product := func(sample int, offset, coefficient int32) int16 {
-		return int16(((int32(sample)<<3 - offset) * coefficient) >> 16)
-	}
-	const chromaZero = 128 << 3
-	for i := range 256 {
-		t.y[i] = product(i, c.yOffset, c.y)
-		t.bu[i] = product(i, chromaZero, c.bu)
-		t.gu[i] = product(i, chromaZero, c.gu)
-		t.gv[i] = product(i, chromaZero, c.gv)
-		t.rv[i] = product(i, chromaZero, c.rv)
-	}
-	for i := range t.clamp {
-		t.clamp[i] = uint8(min(max(i-clampZero, 0), 255))
+	for i := range int32(256) {
+		y := product(i, c.yOffset, c.y) + clampBias
+		t.y[i] = newPixel(y, y, y)
+		t.u[i] = newPixel(product(i, chromaZero, c.bu), product(i, chromaZero, c.gu), 0)
+		t.v[i] = newPixel(0, product(i, chromaZero, c.gv), product(i, chromaZero, c.rv))
 	}
 	return t
 }
 
-// bgrRow converts one row of samples, one chroma sample per luma sample, to packed BGR.
-func (t *yuvTables) bgrRow(dst, y, u, v []byte) {
-	u, v = u[:len(y)], v[:len(y)]
+// convertRow converts one row of samples, one chroma sample per luma sample.
+func (t *yuvTables) convertRow(dst []pixel, y, u, v []byte) {
+	dst, u, v = dst[:len(y)], u[:len(y)], v[:len(y)]
 	for i, luma := range y {
-		base := int(t.y[luma]) + clampZero
-		uu, vv := u[i], v[i]
-		px := dst[3*i : 3*i+3 : 3*i+3]
-		px[0] = t.clamp[(base+int(t.bu[uu]))&(clampSize-1)]
-		px[1] = t.clamp[(base+int(t.gu[uu])+int(t.gv[vv]))&(clampSize-1)]
-		px[2] = t.clamp[(base+int(t.rv[vv]))&(clampSize-1)]
+		dst[i] = (t.y[luma] + t.u[u[i]] + t.v[v[i]]).clamp()
+	}
+}
+
+// unpackRow reads a row of packed 8-bit BGR.
+func unpackRow(dst []pixel, bgr []byte) {
+	for i := range dst {
+		px := bgr[3*i : 3*i+3 : 3*i+3]
+		dst[i] = pixel(px[0]) | pixel(px[1])<<laneBits | pixel(px[2])<<(2*laneBits)
 	}
 }
 
@@ -83,22 +100,19 @@ func newHSVTables() *hsvTables {
 	return t
 }
 
-// hsv converts one BGR pixel.
+// hsv converts one BGR pixel. Masks stand for branches, which noise would mispredict.
 func (t *hsvTables) hsv(b, g, r int32) (hue, sat, val int32) {
 	val = max(b, g, r)
 	diff := val - min(b, g, r)
 	const half = 1 << (hsvShift - 1)
-	switch val {
-	case r:
-		hue = g - b
-	case g:
-		hue = b - r + 2*diff
-	default:
-		hue = r - g + 4*diff
-	}
+	isR, isG := zeroMask(val-r), zeroMask(val-g)
+	hue = isR&(g-b) | ^isR&(isG&(b-r+2*diff)|^isG&(r-g+4*diff))
 	hue = (hue*t.hue[uint8(diff)] + half) >> hsvShift
-	if hue < 0 {
-		hue += hueRange
-	}
+	hue += hue >> 31 & hueRange
 	return hue, (diff*t.sat[uint8(val)] + half) >> hsvShift, val
+}
+
+// zeroMask returns all ones for 0, and 0 for a positive x.
+func zeroMask(x int32) int32 {
+	return (x - 1) >> 31
 }

@@ -10,7 +10,7 @@ import (
 // ErrSource is wrapped by the errors of [NewPlan]: the video has no size or format that can be scored.
 var ErrSource = errors.New("source cannot be scored")
 
-// maxSide is ffmpeg's own limit for a map of 16-bit coordinates.
+// maxSide follows from the maps, which hold 16-bit coordinates.
 const maxSide = 1 << 16
 
 // Source is what decides how a video's pixels become scores, as ffprobe names it.
@@ -87,7 +87,7 @@ func (p Plan) MapSize() (width, height int) {
 }
 
 // Maps returns the gray16le frames that tell ffmpeg's remap filter which pixel to read: x and y, then for the yuv feed x
-// and y in the chroma planes. Each is one frame of a rawvideo input; remap repeats it for the whole video.
+// and y in the chroma planes. Each is one frame of a rawvideo input.
 func (p Plan) Maps() [][]byte {
 	if p.feed == feedBGR {
 		return [][]byte{p.mapFrame(true, 0), p.mapFrame(false, 0)}
@@ -111,10 +111,12 @@ func (p Plan) mapFrame(isX bool, shift uint) []byte {
 	return frame
 }
 
-// MapArgs returns the input arguments for one map stored at path, up to and with -i.
+// MapArgs returns the input arguments for one map stored at path, up to and with -i. The map repeats without end, and is
+// read on demand: ffmpeg builds the graph anew where the video changes its size, and needs the maps again.
 func (p Plan) MapArgs(path string) []string {
 	width, height := p.MapSize()
-	return []string{"-f", "rawvideo", "-pixel_format", "gray16le", "-video_size", fmt.Sprintf("%dx%d", width, height), "-i", path}
+	return []string{"-stream_loop", "-1", "-f", "rawvideo", "-pixel_format", "gray16le",
+		"-video_size", fmt.Sprintf("%dx%d", width, height), "-i", path}
 }
 
 // OutputArgs returns the output arguments for the filter's output, without -map and the file. Passthrough is needed
@@ -145,9 +147,9 @@ func (p Plan) Filter(in string, maps []string, out string) string {
 	}
 	var chains []string
 	for i, pad := range maps {
-		// The one map frame must not be later than any frame of the video, or remap drops what comes before it;
-		// timestamps can be negative.
-		chain := fmt.Sprintf("[%s]setpts=-1e7/TB", pad)
+		// The first map frame must be earlier than every frame of the video (timestamps can be negative), or remap
+		// reads a null frame; the second later than all, or remap goes on reading. N restarts with the graph.
+		chain := fmt.Sprintf("[%s]setpts=(N*1e9-1e7)/TB", pad)
 		if i < 2 {
 			chain += fmt.Sprintf("[%s_m%d]", out, i)
 		} else {
@@ -158,10 +160,13 @@ func (p Plan) Filter(in string, maps []string, out string) string {
 	if p.feed == feedBGR {
 		chains = append(chains, p.bgrChain(in, out))
 	} else {
-		chains = append(chains, yuvChains(in, out)...)
+		chains = append(chains, p.yuvChains(in, out)...)
 	}
 	return strings.Join(chains, ";")
 }
+
+// A leading scale to the planned size passes frames through untouched unless the video changes its size or format, which
+// the reference does not survive and which the maps, made for one size, must not meet.
 
 // bgrChain converts as OpenCV does: bicubic chroma, BT.601 whatever the tag, and full range only for the formats that
 // swscale itself takes as full range (yuvj and gray).
@@ -170,12 +175,14 @@ func (p Plan) bgrChain(in, out string) string {
 	if strings.HasPrefix(p.source.PixFmt, "yuvj") || strings.HasPrefix(p.source.PixFmt, "gray") {
 		colourRange = "full"
 	}
-	return fmt.Sprintf("[%[1]s]scale=flags=bicubic:in_color_matrix=smpte170m:in_range=%[3]s,format=bgr24[%[2]s_bgr];"+
-		"[%[2]s_bgr][%[2]s_m0][%[2]s_m1]remap=format=color,format=bgr24[%[2]s]", in, out, colourRange)
+	return fmt.Sprintf("[%[1]s]scale=%[3]d:%[4]d:flags=bicubic:in_color_matrix=smpte170m:in_range=%[5]s,format=bgr24[%[2]s_bgr];"+
+		"[%[2]s_bgr][%[2]s_m0][%[2]s_m1]remap=format=color,format=bgr24[%[2]s]",
+		in, out, p.source.Width, p.source.Height, colourRange)
 }
 
-func yuvChains(in, out string) []string {
-	chains := []string{fmt.Sprintf("[%[1]s]extractplanes=y+u+v[%[2]s_y][%[2]s_u][%[2]s_v]", in, out)}
+func (p Plan) yuvChains(in, out string) []string {
+	chains := []string{fmt.Sprintf("[%[1]s]scale=%[3]d:%[4]d,format=%[5]s,extractplanes=y+u+v[%[2]s_y][%[2]s_u][%[2]s_v]",
+		in, out, p.source.Width, p.source.Height, p.source.PixFmt)}
 	for i, plane := range []string{"y", "u", "v"} {
 		// x and y maps: 0 and 1 for luma, 2 and 3 for U, their copies 4 and 5 for V.
 		chains = append(chains, fmt.Sprintf("[%[1]s_%[2]s][%[1]s_m%[3]d][%[1]s_m%[4]d]remap=format=gray[%[1]s_t%[5]d]",

@@ -68,18 +68,23 @@ func (a axis) taps() int {
 	return len(a.pos) / a.out
 }
 
-// resizeRow blends two rows of BGR taps, each two taps per cell, into one row of BGR cells. The shifts are those of
-// OpenCV's VResizeLinear for 8-bit images; at an even factor the result is (a+b+c+d+2)>>2.
-func resizeRow(dst, top, bottom []byte, xWeight []int32, topWeight, bottomWeight int32) {
-	cells := len(xWeight) / 2
-	for i := range cells {
-		left, right := xWeight[2*i], xWeight[2*i+1]
-		a, b := top[6*i:6*i+6:6*i+6], bottom[6*i:6*i+6:6*i+6]
-		cell := dst[3*i : 3*i+3 : 3*i+3]
-		for c := range 3 {
-			t := (int32(a[c])*left + int32(a[c+3])*right) >> 4
-			u := (int32(b[c])*left + int32(b[c+3])*right) >> 4
-			cell[c] = byte(((t*topWeight)>>16 + (u*bottomWeight)>>16 + 2) >> 2)
-		}
+// blendRow blends two rows of taps, each two taps per cell, into one row of cells. The shifts are those of OpenCV's
+// HResizeLinear and VResizeLinear for 8-bit images; at an even factor the result is (a+b+c+d+2)>>2. A weighted pair is at
+// most 255*2049, which fits a lane; a vertical product does not, so that step is done channel by channel.
+func blendRow(dst, top, bottom []pixel, xWeight []int32, topWeight, bottomWeight int32) {
+	const pairShift = 4
+	const pairMask = (laneMask >> pairShift) * laneOnes
+	for i := range dst {
+		weight := xWeight[2*i : 2*i+2 : 2*i+2]
+		a, b := top[2*i:2*i+2:2*i+2], bottom[2*i:2*i+2:2*i+2]
+		left, right := pixel(weight[0]), pixel(weight[1])
+		upper := (a[0]*left + a[1]*right) >> pairShift & pairMask
+		lower := (b[0]*left + b[1]*right) >> pairShift & pairMask
+		b0, g0, r0 := upper.bgr()
+		b1, g1, r1 := lower.bgr()
+		dst[i] = newPixel(
+			((b0*topWeight)>>16+(b1*bottomWeight)>>16+2)>>2,
+			((g0*topWeight)>>16+(g1*bottomWeight)>>16+2)>>2,
+			((r0*topWeight)>>16+(r1*bottomWeight)>>16+2)>>2)
 	}
 }

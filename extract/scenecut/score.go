@@ -9,9 +9,9 @@ type Scorer struct {
 	yuv  *yuvTables // nil for the bgr24 feed
 	hsv  *hsvTables
 
-	rows     [2][]byte // BGR of one or two rows of taps
-	cells    []byte    // BGR of one row of cells
-	last     []byte    // H, S, V of each cell of the frame before
+	rows     [2][]pixel // taps above and below of one row of cells
+	cells    []pixel    // one row of cells
+	last     []byte     // H, S, V of each cell of the frame before
 	started  bool
 	lumaDiff float64
 }
@@ -26,9 +26,9 @@ func NewScorer(p Plan) *Scorer {
 			c = fullRange
 		}
 		s.yuv = newYUVTables(c)
-		s.rows = [2][]byte{make([]byte, 3*width), make([]byte, 3*width)}
 	}
-	s.cells = make([]byte, 3*p.x.out)
+	s.rows = [2][]pixel{make([]pixel, width), make([]pixel, width)}
+	s.cells = make([]pixel, p.x.out)
 	s.last = make([]byte, 3*p.x.out*p.y.out)
 	return s
 }
@@ -42,8 +42,8 @@ func (s *Scorer) Score(taps []byte) float64 {
 	}
 	var sum [3]int
 	for row := range s.plan.y.out {
-		bgr := s.cellRow(taps, row)
-		part := s.diffRow(bgr, s.last[row*len(bgr):(row+1)*len(bgr)])
+		cells := s.cellRow(taps, row)
+		part := s.diffRow(cells, s.last[3*row*len(cells):3*(row+1)*len(cells)])
 		for c := range sum {
 			sum[c] += part[c]
 		}
@@ -64,43 +64,44 @@ func (s *Scorer) LumaDiff() float64 {
 	return s.lumaDiff
 }
 
-// cellRow returns the BGR cells of one row of the small picture, valid until the next call.
-func (s *Scorer) cellRow(taps []byte, row int) []byte {
+// cellRow returns one row of the small picture, valid until the next call.
+func (s *Scorer) cellRow(taps []byte, row int) []pixel {
 	if s.plan.y.taps() == 1 {
-		return s.tapRow(taps, row, 0)
+		return s.tapRow(s.rows[0], taps, row)
 	}
-	top := s.tapRow(taps, 2*row, 0)
-	bottom := s.tapRow(taps, 2*row+1, 1)
-	resizeRow(s.cells, top, bottom, s.plan.x.weight, s.plan.y.weight[2*row], s.plan.y.weight[2*row+1])
+	top := s.tapRow(s.rows[0], taps, 2*row)
+	bottom := s.tapRow(s.rows[1], taps, 2*row+1)
+	blendRow(s.cells, top, bottom, s.plan.x.weight, s.plan.y.weight[2*row], s.plan.y.weight[2*row+1])
 	return s.cells
 }
 
-// tapRow returns one row of taps as BGR: a view of taps, or the conversion in the given row buffer.
-func (s *Scorer) tapRow(taps []byte, row, buffer int) []byte {
+// tapRow reads one row of taps into dst and returns it.
+func (s *Scorer) tapRow(dst []pixel, taps []byte, row int) []pixel {
 	width, height := s.plan.MapSize()
 	if s.yuv == nil {
-		return taps[3*width*row : 3*width*(row+1)]
+		unpackRow(dst, taps[3*width*row:3*width*(row+1)])
+		return dst
 	}
 	plane := func(i int) []byte {
 		at := (i*height + row) * width
 		return taps[at : at+width]
 	}
-	s.yuv.bgrRow(s.rows[buffer], plane(0), plane(1), plane(2))
-	return s.rows[buffer]
+	s.yuv.convertRow(dst, plane(0), plane(1), plane(2))
+	return dst
 }
 
-// diffRow converts a row of BGR cells to HSV, adds up the absolute change of each channel against last, and stores the
-// row there.
-func (s *Scorer) diffRow(bgr, last []byte) (sum [3]int) {
+// diffRow converts a row of cells to HSV, adds up the absolute change of each channel against last, and stores the row
+// there.
+func (s *Scorer) diffRow(cells []pixel, last []byte) (sum [3]int) {
 	t := s.hsv
 	var dh, ds, dv int32
-	for len(bgr) >= 3 && len(last) >= 3 {
-		h, sat, v := t.hsv(int32(bgr[0]), int32(bgr[1]), int32(bgr[2]))
-		dh += abs(h - int32(last[0]))
-		ds += abs(sat - int32(last[1]))
-		dv += abs(v - int32(last[2]))
-		last[0], last[1], last[2] = byte(h), byte(sat), byte(v)
-		bgr, last = bgr[3:], last[3:]
+	for i, cell := range cells {
+		was := last[3*i : 3*i+3 : 3*i+3]
+		h, sat, v := t.hsv(cell.bgr())
+		dh += abs(h - int32(was[0]))
+		ds += abs(sat - int32(was[1]))
+		dv += abs(v - int32(was[2]))
+		was[0], was[1], was[2] = byte(h), byte(sat), byte(v)
 	}
 	return [3]int{int(dh), int(ds), int(dv)}
 }
