@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -13,6 +15,8 @@ import (
 	"micodata/storage"
 )
 
+var findTools = sync.OnceValues(func() (ffmpeg.Tools, error) { return ffmpeg.Find(context.Background(), "") })
+
 // testEnv is an Env on a fresh dataset, quick to give up on servers.
 func testEnv(t testing.TB) Env {
 	t.Helper()
@@ -20,7 +24,7 @@ func testEnv(t testing.TB) Env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tools, err := ffmpeg.Find(t.Context(), "")
+	tools, err := findTools()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,4 +115,10 @@ func writeFile(t testing.TB, path string, content string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+func mkfifo(t *testing.T, path string) {
+	t.Helper()
+	if err := syscall.Mkfifo(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -95,7 +95,7 @@ func parseTime(v any) (float64, error) {
 		return 0, err
 	}
 	if !(t >= 0 && t < maxSeconds) { // not a number is neither
-		return 0, fmt.Errorf("%v is not a time between 0 and %g s", v, maxSeconds)
+		return 0, fmt.Errorf("%v is not a time between 0 and %.0f s", v, maxSeconds)
 	}
 	return t, nil
 }

@@ -262,7 +262,8 @@ func (m mapping) fill(it *Item, cells map[string]any, base string) error {
 }
 
 // fillTexts takes a caption, or a list of them. A list as long as that of the
-// spans captions these, one by one (so Panda-70M has it).
+// spans captions these, one by one (so Panda-70M has it), unless they say their
+// own.
 func fillTexts(it *Item, cell any) {
 	list, isList := cell.([]any)
 	if s, ok := cell.(string); ok && len(it.Spans) > 0 && strings.HasPrefix(s, "[") {
@@ -270,11 +271,10 @@ func fillTexts(it *Item, cell any) {
 			list, isList = v.([]any)
 		}
 	}
-	if isList && len(list) == len(it.Spans) {
+	captioned := slices.ContainsFunc(it.Spans, func(s dataset.Span) bool { return s.Text != "" })
+	if isList && len(list) == len(it.Spans) && !captioned {
 		for i, v := range list {
-			if s := clean(v); s != "" && it.Spans[i].Text == "" {
-				it.Spans[i].Text = s
-			}
+			it.Spans[i].Text = clean(v)
 		}
 		return
 	}
