@@ -1,0 +1,15 @@
+// Package pseudolabel computes what nobody labelled by hand: depth and normal
+// maps of pictures, by models that a card describes (package card) and that ONNX
+// Runtime runs (package gpu).
+//
+// JPEG pictures enter, PNG maps leave, as large as the picture and of its whole
+// field of view. A picture that can't be labelled is an error of its own beside
+// the others' maps, never the end of a call.
+//
+// On the CPU the result for a picture depends on nothing but the picture, the
+// model, the library and [Options.Threads]: not on the pictures beside it, the
+// batch size or the number of workers. (The library picks its code by the CPU's
+// vector instructions, so two kinds of CPU may differ in the last bit of a
+// value before it is rounded.) A GPU may also pick by the size of a batch: there
+// it is part of the fingerprint.
+package pseudolabel

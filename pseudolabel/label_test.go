@@ -1,0 +1,238 @@
+package pseudolabel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"micodata/dataset"
+	"micodata/gpu"
+	"micodata/pseudolabel/card"
+)
+
+// The network colours gives depth = 2 + 3 red: the ramp's depth is known.
+func TestDepthOfAKnownPicture(t *testing.T) {
+	const w, h = 330, 190
+	inverse := []string{"near_small", "near_large", "affine_invariant_depth", "inverse_depth"}
+	for _, c := range []struct {
+		kind             string
+		changes          []string
+		near, far        float64
+		leftmost, rightm uint16
+	}{
+		{card.AffineInvariantDepth, nil, 2, 5, 0, 65535},
+		{card.InverseDepth, inverse, 5, 2, 65535, 0},
+	} {
+		g := open(t, Options{Model: "colours"}, c.changes...)
+		got := label(t, g, ramp(t, w, h))[0]
+		if got.Err != nil {
+			t.Fatal(got.Err)
+		}
+		if g.Model().DepthKind != c.kind {
+			t.Errorf("kind %s, want %s", g.Model().DepthKind, c.kind)
+		}
+		near, far := float64(got.DepthMin), float64(got.DepthMax)
+		if math.Abs(near-c.near) > .05 || math.Abs(far-c.far) > .05 {
+			t.Errorf("%s: from %v to %v, want about %v to %v", c.kind, near, far, c.near, c.far)
+		}
+		img := decodeDepth(t, got.Depth)
+		if img.Bounds().Size() != image.Pt(w, h) {
+			t.Fatalf("size %v", img.Bounds().Size())
+		}
+		if l, r := img.Gray16At(0, 90).Y, img.Gray16At(w-1, 90).Y; l != c.leftmost || r != c.rightm {
+			t.Errorf("%s: left %d, right %d; want %d, %d", c.kind, l, r, c.leftmost, c.rightm)
+		}
+		for y := range h {
+			for x := range w {
+				value := near + float64(img.Gray16At(x, y).Y)/65535*(far-near)
+				if want := 2 + 3*float64(x)/(w-1); math.Abs(value-want) > .05 {
+					t.Fatalf("%s: depth at %d,%d is %v, want %v", c.kind, x, y, value, want)
+				}
+			}
+		}
+	}
+}
+
+// The network gives a picture of normals back: which way they point must
+// survive decoding, resizing, the network and storing.
+func TestNormalsOfAKnownPicture(t *testing.T) {
+	want := [3]float64{-.6, .48, -.64}
+	encode := func(x, y, z float64) color.Color {
+		level := func(v float64) uint8 { return uint8(math.Round((v + 1) / 2 * 255)) }
+		return color.RGBA{level(x), level(y), level(z), 255}
+	}
+	for axes, c := range map[string]color.Color{
+		card.OpenCV: encode(-.6, .48, -.64), card.OpenGL: encode(-.6, -.48, .64), card.GeoWizard: encode(.6, -.48, .64),
+	} {
+		g := open(t, Options{Model: "colours"}, "axes: opencv", "axes: "+axes)
+		got := label(t, g, jpegOf(t, 100, 75, func(int, int) color.Color { return c }))[0]
+		if got.Err != nil {
+			t.Fatal(got.Err)
+		}
+		vectors, size := decodeNormal(t, got.Normal)
+		if size != image.Pt(100, 75) {
+			t.Errorf("size %v", size)
+		}
+		for _, v := range vectors {
+			dot := v[0]*want[0] + v[1]*want[1] + v[2]*want[2]                               // want has length 1
+			if length := math.Sqrt(v[0]*v[0] + v[1]*v[1] + v[2]*v[2]); dot/length < .9998 { // 1.1 degrees
+				t.Fatalf("%s: got %v, want %v", axes, v, want)
+			}
+		}
+	}
+}
+
+func TestNetworkSize(t *testing.T) {
+	r := card.Resize{ShortSide: 160, MultipleOf: 32}
+	for size, want := range map[image.Point]image.Point{
+		{1280, 720}: {288, 160}, {720, 1280}: {160, 288}, {160, 160}: {160, 160}, {640, 272}: {384, 160}, {64, 48}: {224, 160},
+		{240, 160}: {256, 160}, {208, 160}: {192, 160}, // 7.5 and 6.5: halves to even
+		{16000, 16}: {1280, 160}, {1, 65535}: {160, 1280},
+	} {
+		if got := networkSize(size, r); got != want {
+			t.Errorf("%v becomes %v, want %v", size, got, want)
+		}
+	}
+}
+
+func TestOnePictureFailsAlone(t *testing.T) {
+	bright := jpegOf(t, 64, 64, func(x, _ int) color.Color { return grey(150 + x) })
+	dark := jpegOf(t, 64, 64, func(x, _ int) color.Color { return grey(x) })
+	g := open(t, Options{Model: "root", BatchSize: 4, MaxPixels: 64 * 64},
+		"[depth, normal]", "[depth]", "  normal: {name: normal, axes: opencv, range: [-1, 1]}\n", "")
+	got := label(t, g, bright, dark, nil, bright[:len(bright)/2], ramp(t, 65, 64), []byte("GIF89a"), bright)
+	for i, want := range []dataset.Class{"", dataset.Labeler, dataset.Corrupt, dataset.Corrupt, dataset.TooLarge, dataset.Corrupt, ""} {
+		if want == "" {
+			if got[i].Err != nil || decodeDepth(t, got[i].Depth).Bounds().Size() != image.Pt(64, 64) || got[i].Normal != nil {
+				t.Errorf("picture %d: %v, %d bytes of normals", i, got[i].Err, len(got[i].Normal))
+			}
+			continue
+		}
+		failed, ok := dataset.AsItem(got[i].Err)
+		if !ok || failed.Class != want || !strings.Contains(got[i].Err.Error(), fmt.Sprintf("p%d", i)) || got[i].Depth != nil {
+			t.Errorf("picture %d: got %v, want class %s", i, got[i].Err, want)
+		}
+	}
+}
+
+// The promise of the package: batch, workers and neighbours leave no trace.
+func TestBytesDoNotDependOnBatches(t *testing.T) {
+	var jpegs [][]byte
+	for i := range 11 {
+		w, h := 200, 150
+		if i%3 == 1 {
+			w, h = 150, 200
+		}
+		jpegs = append(jpegs, jpegOf(t, w, h, func(x, y int) color.Color {
+			return color.RGBA{uint8(x * (i + 1)), uint8(y * 3), uint8(x*y/50 + 20*i), 255}
+		}))
+	}
+	want := make([]Geometry, len(jpegs))
+	alone := open(t, Options{Model: "net"})
+	for i := range jpegs {
+		want[i] = label(t, alone, jpegs[i])[0]
+	}
+	for _, o := range []Options{{BatchSize: 1, Workers: 3}, {BatchSize: 4}, {BatchSize: 4, Workers: 2}, {BatchSize: 64}} {
+		o.Model = "net"
+		g := open(t, o)
+		var wg sync.WaitGroup
+		for range 2 { // two calls at once, too
+			wg.Go(func() {
+				for i, got := range label(t, g, jpegs...) {
+					if got.Err != nil || hash(got.Depth) != hash(want[i].Depth) || hash(got.Normal) != hash(want[i].Normal) ||
+						got.DepthMin != want[i].DepthMin || got.DepthMax != want[i].DepthMax {
+						t.Errorf("batch %d, %d workers: picture %d differs from itself alone (%v)", o.BatchSize, o.Workers, i, got.Err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+	}
+	if hash(want[0].Depth) == hash(want[2].Depth) {
+		t.Error("two different pictures have one depth")
+	}
+}
+
+func TestLabelEndsWithItsContext(t *testing.T) {
+	g := open(t, Options{Model: "net"})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := g.Label(ctx, []Picture{{Key: "a", JPEG: ramp(t, 64, 64)}}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+	if got := label(t, g); len(got) != 0 {
+		t.Errorf("no pictures gave %v", got)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	ctx := context.Background()
+	dir := t.TempDir()
+	for _, c := range []struct {
+		says    string
+		changes []string
+	}{
+		{"no runner", []string{"runner: small", "runner: magic"}},
+		{`no output "distance"`, []string{"{name: depth", "{name: distance"}},
+		{`input is "picture"`, []string{"{name: image", "{name: picture"}},
+		{"sha256", []string{"sha256: ", "sha256: 00", "}]\ninput", "}]\ninput"}},
+		{"[N 3 H W]", []string{"normal: {name: normal", "normal: {name: depth"}},
+	} {
+		install(t, dir, "colours", c.changes...)
+		if c.says == "sha256" { // right in form, of another file
+			install(t, dir, "colours")
+			if err := os.WriteFile(filepath.Join(dir, "colours", "colours.onnx"), []byte("x"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := Open(ctx, Options{Model: "colours", ModelDirs: []string{dir}, Device: "cpu"}); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%v: got %v, want an error with %q", c.changes, err, c.says)
+		}
+	}
+	install(t, dir, "colours")
+	var none *card.NoModelError
+	if _, err := Open(ctx, Options{Model: "dpt", ModelDirs: []string{dir}}); !errors.As(err, &none) || !strings.Contains(err.Error(), "colours") {
+		t.Errorf("no such model: got %v", err)
+	}
+	var missing *gpu.MissingError
+	if _, err := Open(ctx, Options{Model: "colours", ModelDirs: []string{dir}, ORTLibrary: filepath.Join(dir, "absent.so")}); !errors.As(err, &missing) {
+		t.Errorf("no library: got %v", err)
+	}
+	if _, err := Open(ctx, Options{Model: "colours", ModelDirs: []string{dir}, Device: "tpu"}); err == nil || !strings.Contains(err.Error(), "tpu") {
+		t.Errorf("no such device: got %v", err)
+	}
+}
+
+func TestFingerprintHoldsWhatShapesTheBytes(t *testing.T) {
+	base := open(t, Options{Model: "net"}).Fingerprint()
+	for name, same := range map[string]Geometer{
+		"batch and workers": open(t, Options{Model: "net", BatchSize: 4, Workers: 2}),
+		"words of the card": open(t, Options{Model: "net"}, "note: a test", "note: another"),
+	} {
+		if got := same.Fingerprint(); got != base {
+			t.Errorf("%s changed it: %s and %s", name, got, base)
+		}
+	}
+	for name, other := range map[string]Geometer{
+		"threads": open(t, Options{Model: "net", Threads: 2}),
+		"mean":    open(t, Options{Model: "net"}, "mean: [0, 0, 0]", "mean: [0, 0, 0.1]"),
+		"axes":    open(t, Options{Model: "net"}, "axes: opencv", "axes: opengl"),
+		"weights": open(t, Options{Model: "colours"}),
+	} {
+		if other.Fingerprint() == base {
+			t.Errorf("%s did not change it: %s", name, base)
+		}
+	}
+	info := open(t, Options{Model: "net"}).Model()
+	if !strings.Contains(base, info.WeightsSHA256) || info.Name != "net" || info.Licence != "Apache-2.0" || info.Device != "cpu" {
+		t.Errorf("%+v does not go with %s", info, base)
+	}
+}
