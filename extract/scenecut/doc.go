@@ -9,9 +9,11 @@
 // What enters: the coded size and pixel format of a video as ffprobe reports them, then one tap frame per decoded frame.
 // What leaves: one score per frame, and for each frame whether a cut falls on it.
 //
-// Guaranteed: integer arithmetic equal to OpenCV's and swscale's, so that on every pixel format in the tests each score
-// is the same float64 as the reference's. The reference looks at the coded picture, before rotation: run ffmpeg with
-// -noautorotate. Not guaranteed for damaged streams, where two ffmpeg versions conceal errors differently.
+// Guaranteed: integer arithmetic equal to OpenCV's and swscale's, so that on every size and pixel format in the tests each
+// score is the same float64 as the reference's. The reference looks at the coded picture, before rotation: run ffmpeg with
+// -noautorotate. Not guaranteed: damaged streams, where two ffmpeg versions conceal errors differently; and videos that
+// are not 8-bit 4:2:0, narrower than about 512, and of a height that is not their coded height (such as 10-bit 320x180),
+// where OpenCV leaves the last three rows unwritten and the reference's own scores change from run to run.
 //
 // A caller adds each map of [Plan.Maps] as a rawvideo input ([Plan.MapArgs]), puts [Plan.Filter] in -filter_complex, and
 // maps its output with [Plan.OutputArgs]. The graph is cheap only with -threads 1 -filter_threads 1
