@@ -15,7 +15,7 @@ const maxSide = 1 << 16
 
 // Source is what decides how a video's pixels become scores, as ffprobe names it.
 type Source struct {
-	Width, Height int    // coded picture, before rotation
+	Width, Height int    // ffprobe's width and height (not coded_width): the picture before rotation
 	PixFmt        string // "yuv420p", "yuvj420p", "yuv420p10le", ...
 }
 
