@@ -169,14 +169,9 @@ func (l *Local) step(ctx context.Context, b *budget, s Stage, p Part, have map[s
 	})
 }
 
-// Committed yields the parts that are ingested, for runs that begin after ingest.
-func Committed(ctx context.Context, s storage.Store) iter.Seq2[Part, error] {
+// Parts yields parts 0 to n-1, for runs that begin after ingest.
+func Parts(n int) iter.Seq2[Part, error] {
 	return func(yield func(Part, error) bool) {
-		n, err := ingested(ctx, s)
-		if err != nil {
-			yield(Part{}, err)
-			return
-		}
 		for i := range n {
 			if !yield(Part{Index: i, Last: i == n-1}, nil) {
 				return

@@ -22,9 +22,9 @@ func committed(ctx context.Context, s storage.Store, stage string) (map[int]bool
 	return parts, nil
 }
 
-// ingested is the number of ingest parts that exist without a gap, from 0.
-func ingested(ctx context.Context, s storage.Store) (int, error) {
-	parts, err := committed(ctx, s, dataset.StageIngest)
+// PartCount is the number of a stage's parts that exist without a gap, from 0.
+func PartCount(ctx context.Context, s storage.Store, stage string) (int, error) {
+	parts, err := committed(ctx, s, stage)
 	if err != nil {
 		return 0, err
 	}

@@ -7,6 +7,7 @@ import (
 	"micodata/engine"
 	"micodata/extract"
 	"micodata/ingest"
+	"micodata/pseudolabel"
 )
 
 // listFlags say how lists are read; what matters of them is in the parts.
@@ -98,7 +99,7 @@ func (a *app) extractCommand() *cobra.Command {
 }
 
 func (a *app) labelCommand() *cobra.Command {
-	geo, label, work := geometrySettings{Model: defaultModel}, defaultLabels(), workFlags{}
+	geo, label, work := geometrySettings{Model: pseudolabel.DefaultModel}, defaultLabels(), workFlags{}
 	var only []string
 	cmd := &cobra.Command{
 		Use:   "label DATASET [--only NAME]",
@@ -134,6 +135,3 @@ func (a *app) labelCommand() *cobra.Command {
 	bind(cmd.Flags(), &work)
 	return cmd
 }
-
-// defaultModel is the one that the repository and releases bring along.
-const defaultModel = "small"

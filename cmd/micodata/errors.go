@@ -69,3 +69,12 @@ func (a *app) printError(err error) {
 	}
 	fmt.Fprintf(a.err, "micodata: error: %s\n", msg)
 }
+
+// note tells something that changes how the command works but not what it makes.
+func (a *app) note(msg string) {
+	if a.global.logFormat == "json" {
+		slog.New(slog.NewJSONHandler(a.err, nil)).Info(msg)
+		return
+	}
+	fmt.Fprintf(a.err, "micodata: %s\n", msg)
+}

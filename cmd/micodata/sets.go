@@ -15,6 +15,7 @@ import (
 	"micodata/extract"
 	"micodata/ingest"
 	"micodata/internal/ffmpeg"
+	"micodata/pseudolabel"
 	"micodata/shards"
 	"micodata/storage"
 )
@@ -28,7 +29,7 @@ type upstream struct {
 }
 
 func newUpstream(f *pflag.FlagSet) *upstream {
-	u := &upstream{extract: extract.DefaultSettings(), geo: geometrySettings{Model: defaultModel}, label: defaultLabels()}
+	u := &upstream{extract: extract.DefaultSettings(), geo: geometrySettings{Model: pseudolabel.DefaultModel}, label: defaultLabels()}
 	bind(f, &u.extract)
 	bind(f, &u.geo)
 	bind(f, &u.label)

@@ -181,7 +181,7 @@ func (s *session) labelStage(ctx context.Context, geo *geometrySettings, l label
 		}
 	}
 	model, err := pseudolabel.Open(ctx, pseudolabel.Options{
-		Name: geo.Model, ModelDirs: l.ModelDir, Device: l.Device, ORTLibrary: l.ORTLib, Workers: s.work.workers(),
+		Model: geo.Model, ModelDirs: l.ModelDir, Device: l.Device, ORTLibrary: l.ORTLib, Workers: s.work.workers(),
 	})
 	if err != nil {
 		return engine.Stage{}, nil, err
@@ -191,6 +191,9 @@ func (s *session) labelStage(ctx context.Context, geo *geometrySettings, l label
 			model.Close()
 		}
 	}()
+	if note := model.Model().DeviceNote; note != "" {
+		s.app.note(note)
+	}
 	env := pseudolabel.Env{Store: s.store, Model: model}
 	for _, out := range outputs {
 		fp, err := s.freeze(ctx, out, geo, map[string]string{"model": model.Fingerprint()}, dataset.StageExtract)
@@ -203,7 +206,7 @@ func (s *session) labelStage(ctx context.Context, geo *geometrySettings, l label
 			env.NormalFingerprint = fp
 		}
 	}
-	return engine.Stage{Name: stageLabel, Outputs: outputs, OnGPU: model.OnGPU(),
+	return engine.Stage{Name: stageLabel, Outputs: outputs, OnGPU: model.Model().Device != "cpu",
 		Run: func(ctx context.Context, p engine.Part) (dataset.Report, error) {
 			return pseudolabel.Run(ctx, env, p.Index)
 		}}, func() { model.Close() }, nil
