@@ -80,7 +80,7 @@ func (b *buffer) writeTo(cw file.ColumnChunkWriter) error {
 // writeBlobsTo writes one page a blob and calls at with each blob's place among
 // the leaf's entries once its page is in the file. Nulls ride in the page of the
 // blob that follows them (the last ones in a page of their own).
-func (b *buffer) writeBlobsTo(cw *file.ByteArrayColumnChunkWriter, at func(entry int, blob []byte) error) error {
+func (b *buffer) writeBlobsTo(cw *file.ByteArrayColumnChunkWriter, at func(entry int, blob []byte)) error {
 	maxDef := cw.Descr().MaxDefinitionLevel()
 	repeated := cw.Descr().MaxRepetitionLevel() > 0
 	start, next := 0, 0
@@ -96,16 +96,19 @@ func (b *buffer) writeBlobsTo(cw *file.ByteArrayColumnChunkWriter, at func(entry
 		if repeated {
 			rep = b.rep[start : i+1]
 		}
+		before := cw.TotalBytesWritten()
 		if _, err := cw.WriteBatch(values, b.def[start:i+1], rep); err != nil {
 			return err
 		}
-		if err := cw.FlushCurrentPage(); err != nil {
-			return err
-		}
-		if def == maxDef {
-			if err := at(i, b.bytes[next]); err != nil {
+		// A blob of a page's usual size or more has been flushed already, and to
+		// flush an empty page panics.
+		if cw.TotalBytesWritten() == before {
+			if err := cw.FlushCurrentPage(); err != nil {
 				return err
 			}
+		}
+		if def == maxDef {
+			at(i, b.bytes[next])
 			next++
 		}
 		start = i + 1

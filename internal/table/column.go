@@ -1,10 +1,7 @@
 package table
 
 import (
-	"fmt"
-
 	"github.com/apache/arrow/go/v15/arrow"
-	"github.com/apache/arrow/go/v15/arrow/array"
 )
 
 // Blob is a piece of media as Hugging Face's Image, Audio and Video features
@@ -44,13 +41,14 @@ type Column[R any] struct {
 	// shred appends the row's values to bufs, one buffer per leaf. A nil row is
 	// a null whose nearest present ancestor has definition level def.
 	shred func(row *R, bufs []*buffer, def, rep int16)
-	// load sets the row's field from element i of a.
-	load func(a arrow.Array, i int, row *R) error
+	// assemble undoes shred: it takes one occurrence of the column off the
+	// cursors, one per leaf, and sets the row's field. A nil row only takes.
+	assemble func(row *R, cur []*cursor, def int16)
 }
 
 // leaf is a physical Parquet column.
 type leaf struct {
-	path   string // dotted path below the column, as Parquet names it
+	path   string // dotted path, as Parquet names it
 	isBlob bool
 }
 
@@ -69,18 +67,31 @@ func Value[R any, T Scalar](name string, at func(*R) *T) Column[R] {
 			appendScalar(bufs[0], *at(row))
 			bufs[0].levels(def+1, rep)
 		},
-		load: func(a arrow.Array, i int, row *R) error {
-			if a.IsNull(i) {
-				return nil
+		assemble: func(row *R, cur []*cursor, def int16) {
+			if v, ok := takeScalar[T](cur[0], def+1); ok && row != nil {
+				*at(row) = v
 			}
-			v, err := scalarAt[T](a, i)
-			if err != nil {
-				return fmt.Errorf("column %s: %w", name, err)
-			}
-			*at(row) = v
-			return nil
 		},
 	}
+}
+
+// Optional is a scalar column that may be null; a nil pointer is a null.
+func Optional[R any, T Scalar](name string, at func(*R) **T) Column[R] {
+	c := Value(name, func(*R) *T { return nil })
+	c.shred = func(row *R, bufs []*buffer, def, rep int16) {
+		if row == nil || *at(row) == nil {
+			bufs[0].null(def, rep)
+			return
+		}
+		appendScalar(bufs[0], **at(row))
+		bufs[0].levels(def+1, rep)
+	}
+	c.assemble = func(row *R, cur []*cursor, def int16) {
+		if v, ok := takeScalar[T](cur[0], def+1); ok && row != nil {
+			*at(row) = &v
+		}
+	}
+	return c
 }
 
 // Media is a blob column with the given feature.
@@ -104,25 +115,12 @@ func Media[R any](name string, feature Feature, at func(*R) *Blob) Column[R] {
 			bufs[1].bytes = append(bufs[1].bytes, []byte(b.Path))
 			bufs[1].levels(def+2, rep)
 		},
-		load: func(a arrow.Array, i int, row *R) error {
-			if a.IsNull(i) {
-				return nil
+		assemble: func(row *R, cur []*cursor, def int16) {
+			data, ok := cur[0].takeBytes(def + 2)
+			path, _ := cur[1].takeBytes(def + 2)
+			if ok && row != nil {
+				*at(row) = Blob{Bytes: data, Path: string(path)}
 			}
-			s, ok := a.(*array.Struct)
-			if !ok || s.NumField() != 2 {
-				return fmt.Errorf("column %s: is %s, not a struct of bytes and path", name, a.DataType())
-			}
-			data, ok1 := s.Field(0).(*array.Binary)
-			path, ok2 := s.Field(1).(*array.String)
-			if !ok1 || !ok2 {
-				return fmt.Errorf("column %s: is %s, not a struct of binary and string", name, a.DataType())
-			}
-			if data.IsNull(i) {
-				return nil
-			}
-			// Copied: the array's memory goes with its row group.
-			*at(row) = Blob{Bytes: append([]byte{}, data.Value(i)...), Path: path.Value(i)}
-			return nil
 		},
 	}
 }
@@ -156,26 +154,19 @@ func List[R, E any](name string, at func(*R) *[]E, cols ...Column[E]) Column[R] 
 				inner.shred(&elems[i], bufs, def+2, r)
 			}
 		},
-		load: func(a arrow.Array, i int, row *R) error {
-			if a.IsNull(i) {
-				return nil
+		assemble: func(row *R, cur []*cursor, def int16) {
+			if cur[0].level() < def+2 {
+				inner.assemble(nil, cur, def) // null or empty: one entry in every leaf
+				return
 			}
-			l, ok := a.(*array.List)
-			if !ok {
-				return fmt.Errorf("column %s: is %s, not a list", name, a.DataType())
+			var elems []E
+			for more := true; more; more = cur[0].continues() {
+				elems = append(elems, *new(E))
+				inner.assemble(&elems[len(elems)-1], cur, def+2)
 			}
-			start, end := l.ValueOffsets(i)
-			if start == end {
-				return nil
+			if row != nil {
+				*at(row) = elems
 			}
-			elems := make([]E, end-start)
-			for k := range elems {
-				if err := inner.load(l.ListValues(), int(start)+k, &elems[k]); err != nil {
-					return fmt.Errorf("column %s: %w", name, err)
-				}
-			}
-			*at(row) = elems
-			return nil
 		},
 	}
 }
@@ -194,13 +185,14 @@ func Struct[R, S any](name string, at func(*R) **S, cols ...Column[S]) Column[R]
 			}
 			inner.shred(*at(row), bufs, def, rep)
 		},
-		load: func(a arrow.Array, i int, row *R) error {
-			if a.IsNull(i) {
-				return nil
+		assemble: func(row *R, cur []*cursor, def int16) {
+			if row == nil || cur[0].level() <= def {
+				inner.assemble(nil, cur, def)
+				return
 			}
 			s := new(S)
 			*at(row) = s
-			return inner.load(a, i, s)
+			inner.assemble(s, cur, def)
 		},
 	}
 }
@@ -229,21 +221,12 @@ func group[S any](prefix string, cols []Column[S]) Column[S] {
 			k += len(c.leaves)
 		}
 	}
-	g.load = func(a arrow.Array, i int, row *S) error {
-		s, ok := a.(*array.Struct)
-		if !ok {
-			return fmt.Errorf("is %s, not a struct", a.DataType())
-		}
+	g.assemble = func(row *S, cur []*cursor, def int16) {
+		k := 0
 		for _, c := range cols {
-			f, ok := s.DataType().(*arrow.StructType).FieldIdx(c.field.Name)
-			if !ok {
-				return fmt.Errorf("field %s is missing", c.field.Name)
-			}
-			if err := c.load(s.Field(f), i, row); err != nil {
-				return err
-			}
+			c.assemble(row, cur[k:k+len(c.leaves)], def+1)
+			k += len(c.leaves)
 		}
-		return nil
 	}
 	return g
 }
@@ -273,27 +256,4 @@ func featureName(t arrow.DataType) string {
 	default:
 		return t.Name() // bool, int32, int64, float32 and float64 share their names
 	}
-}
-
-func scalarAt[T Scalar](a arrow.Array, i int) (T, error) {
-	var v any
-	switch a := a.(type) {
-	case *array.String:
-		v = string(append([]byte{}, a.Value(i)...))
-	case *array.Boolean:
-		v = a.Value(i)
-	case *array.Int32:
-		v = a.Value(i)
-	case *array.Int64:
-		v = a.Value(i)
-	case *array.Float32:
-		v = a.Value(i)
-	case *array.Float64:
-		v = a.Value(i)
-	}
-	t, ok := v.(T)
-	if !ok {
-		return t, fmt.Errorf("is %s, not %T", a.DataType(), t)
-	}
-	return t, nil
 }

@@ -1,16 +1,14 @@
 package table
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"io"
 
-	"github.com/apache/arrow/go/v15/arrow"
-	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/apache/arrow/go/v15/parquet"
 	"github.com/apache/arrow/go/v15/parquet/file"
-	"github.com/apache/arrow/go/v15/parquet/pqarrow"
+	"github.com/apache/arrow/go/v15/parquet/metadata"
 )
 
 // ReaderOptions choose what to read.
@@ -20,62 +18,103 @@ type ReaderOptions struct {
 	Columns []string
 }
 
-// Reader reads rows from one Parquet file, a row group in memory at a time.
+// Reader reads rows from one Parquet file of this package's making, a row group
+// in memory at a time. It decodes pages itself: over broken ones the library's
+// column reader can loop for ever, and its Arrow reader panics in goroutines
+// where that cannot be caught.
 type Reader[R any] struct {
 	schema  *Schema[R]
 	file    *file.Reader
-	pq      *pqarrow.FileReader
-	wanted  map[string]bool
-	indices []int
-	group   int // next row group
-	record  arrow.Record
-	fields  []int // record column of each of the schema's columns, or -1
-	row     int   // next row in record
+	props   *parquet.ReaderProperties
+	size    int64
+	columns []openColumn[R]
+	group   int   // next row group
+	left    int64 // rows of the loaded row group still to come
 }
 
-// NewReader opens a file. It fails if a column of the schema is missing or of
-// another type, or if the file is not a whole Parquet file.
+// openColumn is a column that is being read.
+type openColumn[R any] struct {
+	Column[R]
+	index   []int // of the leaves in the file
+	cursors []*cursor
+}
+
+// NewReader opens a file. It fails if a column of the schema that is asked for
+// is missing or of another type, or if the file is not a whole Parquet file.
 func (s *Schema[R]) NewReader(r parquet.ReaderAtSeeker, o ReaderOptions) (_ *Reader[R], err error) {
 	defer recoverTo(&err) // the library panics on some broken footers
-	f, err := file.NewParquetReader(r)
+	size, err := r.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, fmt.Errorf("size of the parquet file: %w", err)
+	}
+	props := parquet.NewReaderProperties(cappedAllocator{memory.NewGoAllocator()})
+	props.BufferedStreamEnabled = true // a page at a time, not a whole chunk
+	f, err := file.NewParquetReader(r, file.WithReadProps(props))
 	if err != nil {
 		return nil, fmt.Errorf("read parquet footer: %w", err)
 	}
-	tr := &Reader[R]{schema: s, file: f, wanted: map[string]bool{}}
+	tr := &Reader[R]{schema: s, file: f, props: props, size: size}
+	wanted := map[string]bool{}
 	for _, name := range o.Columns {
-		tr.wanted[name] = true
-	}
-	if len(o.Columns) == 0 {
-		for _, c := range s.columns {
-			tr.wanted[c.field.Name] = true
-		}
-	}
-	have := map[string]int{}
-	sc := f.MetaData().Schema
-	for i := 0; i < sc.NumColumns(); i++ {
-		have[sc.Column(i).Path()] = i
+		wanted[name] = true
 	}
 	for _, c := range s.columns {
-		if !tr.wanted[c.field.Name] {
+		if len(wanted) > 0 && !wanted[c.field.Name] {
 			continue
 		}
-		for _, l := range c.leaves {
-			i, ok := have[l.path]
-			if !ok {
-				return nil, fmt.Errorf("column %s is missing", l.path)
-			}
-			tr.indices = append(tr.indices, i)
+		if err := tr.open(c); err != nil {
+			return nil, err
+		}
+		delete(wanted, c.field.Name)
+		if len(wanted) == 0 && len(o.Columns) > 0 {
+			break
 		}
 	}
-	tr.pq, err = pqarrow.NewFileReader(f, pqarrow.ArrowReadProperties{}, memory.DefaultAllocator)
-	if err != nil {
-		return nil, fmt.Errorf("read parquet schema: %w", err)
+	for name := range wanted {
+		return nil, fmt.Errorf("the schema has no column %s", name)
 	}
 	return tr, nil
 }
 
+// open finds a column's leaves in the file.
+func (r *Reader[R]) open(c Column[R]) error {
+	oc := openColumn[R]{Column: c}
+	have := r.file.MetaData().Schema
+	for _, l := range c.leaves {
+		i := have.ColumnIndexByName(l.path)
+		if i < 0 {
+			return fmt.Errorf("column %s is missing", l.path)
+		}
+		want := r.schema.parquet.Column(r.schema.parquet.ColumnIndexByName(l.path))
+		got := have.Column(i)
+		if got.PhysicalType() != want.PhysicalType() || got.MaxDefinitionLevel() != want.MaxDefinitionLevel() ||
+			got.MaxRepetitionLevel() != want.MaxRepetitionLevel() {
+			return fmt.Errorf("column %s is %s (levels %d, %d), not %s (%d, %d)", l.path,
+				got.PhysicalType(), got.MaxDefinitionLevel(), got.MaxRepetitionLevel(),
+				want.PhysicalType(), want.MaxDefinitionLevel(), want.MaxRepetitionLevel())
+		}
+		oc.index = append(oc.index, i)
+		oc.cursors = append(oc.cursors, &cursor{})
+	}
+	r.columns = append(r.columns, oc)
+	return nil
+}
+
 // Rows is the number of rows in the file.
 func (r *Reader[R]) Rows() int64 { return r.file.NumRows() }
+
+// RowGroups are the numbers of rows of the row groups.
+func (r *Reader[R]) RowGroups() []int64 {
+	groups := make([]int64, r.file.NumRowGroups())
+	for i := range groups {
+		groups[i] = r.file.MetaData().RowGroups[i].NumRows
+	}
+	return groups
+}
+
+// FileMetaData is the footer as the library reads it, for checks of the
+// physical layout.
+func (r *Reader[R]) FileMetaData() *metadata.FileMetaData { return r.file.MetaData() }
 
 // Metadata is the value of a key in the footer, "" if it is not there.
 func (r *Reader[R]) Metadata(key string) string {
@@ -86,67 +125,135 @@ func (r *Reader[R]) Metadata(key string) string {
 	return *v
 }
 
-// Next returns the next row, io.EOF after the last.
-func (r *Reader[R]) Next() (_ *R, err error) {
-	defer recoverTo(&err)
-	for r.record == nil || r.row >= int(r.record.NumRows()) {
-		if r.record != nil {
-			r.record.Release()
-			r.record = nil
-		}
-		if r.group >= r.file.NumRowGroups() {
-			return nil, io.EOF
-		}
-		if err := r.loadGroup(); err != nil {
-			return nil, err
-		}
-	}
+// Blobs tells where all blobs of the file are, leaf by leaf in the order of
+// rows, as the writer noted them in the footer. No blob is read.
+func (r *Reader[R]) Blobs() ([]BlobPlace, error) {
+	return decodePlaces(r.schema.leaves, r.Metadata(metaBlobs), r.Rows(), r.size)
+}
+
+// Next returns the next row, io.EOF after the last. The row's blobs stay valid.
+func (r *Reader[R]) Next() (*R, error) {
 	row := new(R)
-	for i, c := range r.schema.columns {
-		if r.fields[i] < 0 {
-			continue
-		}
-		if err := c.load(r.record.Column(r.fields[i]), r.row, row); err != nil {
-			return nil, err
-		}
+	if err := r.next(row); err != nil {
+		return nil, err
 	}
-	r.row++
 	return row, nil
 }
 
-func (r *Reader[R]) loadGroup() error {
-	t, err := r.pq.ReadRowGroups(context.Background(), r.indices, []int{r.group})
-	if err != nil {
-		return fmt.Errorf("read row group %d: %w", r.group, err)
+// Skip passes over rows. Row groups that are skipped whole are not read.
+func (r *Reader[R]) Skip(rows int64) error {
+	for ; rows > 0 && r.left > 0; rows-- {
+		if err := r.next(nil); err != nil {
+			return err
+		}
 	}
-	defer t.Release()
-	// A row group stays under 2 GiB a column, so each column is one chunk.
-	tr := array.NewTableReader(t, t.NumRows())
-	defer tr.Release()
-	r.group++
-	r.row = 0
-	if !tr.Next() {
-		return nil // an empty row group
+	groups := r.RowGroups()
+	for rows > 0 && r.group < len(groups) && groups[r.group] <= rows {
+		rows -= groups[r.group]
+		r.group++
 	}
-	r.record = tr.Record()
-	r.record.Retain()
-	r.fields = make([]int, len(r.schema.columns))
-	for i, c := range r.schema.columns {
-		r.fields[i] = -1
-		if idx := r.record.Schema().FieldIndices(c.field.Name); r.wanted[c.field.Name] && len(idx) == 1 {
-			r.fields[i] = idx[0]
+	for ; rows > 0; rows-- {
+		if err := r.next(nil); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// Close releases the reader's memory. It does not close the file.
-func (r *Reader[R]) Close() error {
-	if r.record != nil {
-		r.record.Release()
-		r.record = nil
+// next reads a row, or passes over it if row is nil.
+func (r *Reader[R]) next(row *R) (err error) {
+	defer recoverTo(&err)
+	for r.left == 0 {
+		if r.group >= r.file.NumRowGroups() {
+			return io.EOF
+		}
+		if err := r.loadGroup(); err != nil {
+			return fmt.Errorf("read row group %d: %w", r.group, err)
+		}
 	}
+	for _, c := range r.columns {
+		c.assemble(row, c.cursors, 0)
+		for i, cur := range c.cursors {
+			if !cur.ended() {
+				return fmt.Errorf("column %s does not fit the columns beside it", c.leaves[i].path)
+			}
+		}
+	}
+	r.left--
 	return nil
+}
+
+func (r *Reader[R]) loadGroup() error {
+	rg := r.file.RowGroup(r.group)
+	rows := rg.NumRows()
+	for _, c := range r.columns {
+		for i, index := range c.index {
+			chunk, err := rg.MetaData().ColumnChunk(index)
+			if err != nil {
+				return err
+			}
+			r.props.BufferSize = min(max(chunk.TotalCompressedSize(), 4<<10), 1<<20)
+			pages, err := rg.GetColumnPageReader(index)
+			if err != nil {
+				return err
+			}
+			cur := c.cursors[i]
+			*cur = cursor{}
+			if err := cur.readFrom(pages, r.file.MetaData().Schema.Column(index)); err != nil {
+				return fmt.Errorf("column %s: %w", c.leaves[i].path, err)
+			}
+			if n := cur.rows(); n != rows {
+				return fmt.Errorf("column %s has %d rows, the row group %d", c.leaves[i].path, n, rows)
+			}
+		}
+	}
+	r.group++
+	r.left = rows
+	return nil
+}
+
+// rows counts the rows in the buffer.
+func (c *cursor) rows() int64 {
+	if c.rep == nil {
+		return int64(len(c.def))
+	}
+	n := int64(0)
+	for _, rep := range c.rep {
+		if rep == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Close lets go of the reader's memory. It does not close the file.
+func (r *Reader[R]) Close() error {
+	r.columns, r.left = nil, 0
+	r.group = r.file.NumRowGroups()
+	return nil
+}
+
+// cappedAllocator refuses what no page of ours needs, such as the size in a
+// broken page header. The interface has no error, so it panics; [recoverTo]
+// turns that into one.
+type cappedAllocator struct{ *memory.GoAllocator }
+
+const maxPageBytes = MaxBlobBytes + 1<<20
+
+var errPageTooLarge = errors.New("a page is larger than any that was written")
+
+func (a cappedAllocator) Allocate(size int) []byte {
+	if size < 0 || size > maxPageBytes {
+		panic(errPageTooLarge)
+	}
+	return a.GoAllocator.Allocate(size)
+}
+
+func (a cappedAllocator) Reallocate(size int, b []byte) []byte {
+	if size < 0 || size > maxPageBytes {
+		panic(errPageTooLarge)
+	}
+	return a.GoAllocator.Reallocate(size, b)
 }
 
 func recoverTo(err *error) {

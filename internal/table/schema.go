@@ -25,7 +25,7 @@ type Schema[R any] struct {
 	columns []Column[R]
 	leaves  []leaf
 	arrow   *arrow.Schema
-	root    *schema.GroupNode
+	parquet *schema.Schema
 	props   *parquet.WriterProperties
 	encoded string // the Arrow schema, serialized, for the footer
 }
@@ -69,7 +69,7 @@ func NewSchema[R any](columns ...Column[R]) *Schema[R] {
 	if err != nil {
 		panic(fmt.Sprintf("table: schema: %v", err))
 	}
-	s.root = sc.Root()
+	s.parquet = sc
 	if sc.NumColumns() != len(s.leaves) {
 		panic(fmt.Sprintf("table: %d leaves declared, the file has %d", len(s.leaves), sc.NumColumns()))
 	}
@@ -114,8 +114,7 @@ func (s *Schema[R]) Blobs() map[string]bool {
 func (s *Schema[R]) keyValues(extra []KeyValue) metadata.KeyValueMetadata {
 	kv := metadata.NewKeyValueMetadata()
 	for _, e := range extra {
-		// Append fails only on a duplicate-free map's misuse; NewKeyValueMetadata takes any pair.
-		_ = kv.Append(e.Key, e.Value)
+		_ = kv.Append(e.Key, e.Value) // always nil
 	}
 	_ = kv.Append("huggingface", s.arrow.Metadata().Values()[0])
 	_ = kv.Append("ARROW:schema", s.encoded)

@@ -30,26 +30,12 @@ func (e *TooLargeError) Error() string {
 // KeyValue is an entry of the footer's metadata.
 type KeyValue struct{ Key, Value string }
 
-// BlobPlace tells where a blob's bytes stand in the file.
-type BlobPlace struct {
-	Column string // dotted Parquet path of the leaf, e.g. "video.bytes"
-	Row    int64  // row in the file
-	Elem   int    // element in the row's list; 0 outside lists
-	Offset int64  // of the first byte in the file
-	Size   int64
-}
-
 // WriterOptions shape a file. The zero value is ready to use.
 type WriterOptions struct {
 	// RowGroupBytes caps a row group by the bytes of its values; one row may
 	// exceed it. The writer holds that much in memory. Default 16 MiB.
 	RowGroupBytes int64
 	Metadata      []KeyValue
-	// OnBlob, if set, is told of every blob in the order of columns in each row
-	// group. An error stops the write.
-	OnBlob func(BlobPlace) error
-	// OnRowGroup, if set, is told of the number of rows of each row group.
-	OnRowGroup func(rows int64)
 }
 
 // Writer writes rows to one Parquet file. It is not safe for concurrent use.
@@ -59,10 +45,11 @@ type Writer[R any] struct {
 	sink    *countingWriter
 	file    *file.Writer // nil until the first bytes are due: the library writes, and panics, when it is made
 	buffers []*buffer
-	rows    int64 // in finished row groups
-	pending int64 // rows in buffers
-	bytes   int64 // in buffers
-	err     error // the first failure; the file is worthless after it
+	rows    int64          // in finished row groups
+	pending int64          // rows in buffers
+	bytes   int64          // in buffers
+	places  []placeEncoder // per leaf, for the footer
+	err     error          // the first failure; the file is worthless after it
 }
 
 // NewWriter starts a file on w.
@@ -75,6 +62,7 @@ func (s *Schema[R]) NewWriter(w io.Writer, o WriterOptions) *Writer[R] {
 	for range s.leaves {
 		tw.buffers = append(tw.buffers, &buffer{})
 	}
+	tw.places = make([]placeEncoder, len(s.leaves))
 	return tw
 }
 
@@ -118,7 +106,13 @@ func (w *Writer[R]) Close() error {
 			return err
 		}
 	}
-	err := w.guard(func() error { return w.parquet().Close() })
+	err := w.guard(func() error {
+		f := w.parquet()
+		if err := f.AppendKeyValueMetadata(metaBlobs, encodePlaces(w.schema.leaves, w.places)); err != nil {
+			return err
+		}
+		return f.Close()
+	})
 	if err != nil {
 		w.err = fmt.Errorf("write parquet footer: %w", err)
 		return w.err
@@ -130,7 +124,7 @@ func (w *Writer[R]) Close() error {
 func (w *Writer[R]) parquet() *file.Writer {
 	if w.file == nil {
 		s := w.schema
-		w.file = file.NewParquetWriter(w.sink, s.root, file.WithWriterProps(s.props), file.WithWriteMetadata(s.keyValues(w.opts.Metadata)))
+		w.file = file.NewParquetWriter(w.sink, s.parquet.Root(), file.WithWriterProps(s.props), file.WithWriteMetadata(s.keyValues(w.opts.Metadata)))
 	}
 	return w.file
 }
@@ -186,9 +180,6 @@ func (w *Writer[R]) flush() error {
 		w.err = fmt.Errorf("write row group: %w", err)
 		return w.err
 	}
-	if w.opts.OnRowGroup != nil {
-		w.opts.OnRowGroup(w.pending)
-	}
 	for _, b := range w.buffers {
 		b.reset()
 	}
@@ -206,7 +197,7 @@ func (w *Writer[R]) writeRowGroup() error {
 		}
 		b := w.buffers[i]
 		if l.isBlob {
-			err = b.writeBlobsTo(cw.(*file.ByteArrayColumnChunkWriter), w.placer(l.path, b))
+			err = b.writeBlobsTo(cw.(*file.ByteArrayColumnChunkWriter), w.placer(i, b))
 		} else {
 			err = b.writeTo(cw)
 		}
@@ -223,11 +214,11 @@ func (w *Writer[R]) writeRowGroup() error {
 	return rg.Close()
 }
 
-// placer reports blobs of one leaf. A page ends with its only value, so the
-// blob's bytes are the last of what has been written.
-func (w *Writer[R]) placer(path string, b *buffer) func(int, []byte) error {
+// placer notes where blobs of one leaf are. A page ends with its only value, so
+// the blob's bytes are the last of what has been written.
+func (w *Writer[R]) placer(leaf int, b *buffer) func(entry int, blob []byte) {
 	row, elem, seen := w.rows-1, 0, 0
-	return func(entry int, blob []byte) error {
+	return func(entry int, blob []byte) {
 		for ; seen <= entry; seen++ {
 			if b.rep[seen] == 0 {
 				row, elem = row+1, 0
@@ -235,10 +226,8 @@ func (w *Writer[R]) placer(path string, b *buffer) func(int, []byte) error {
 				elem++
 			}
 		}
-		if w.opts.OnBlob == nil {
-			return nil
-		}
-		return w.opts.OnBlob(BlobPlace{Column: path, Row: row, Elem: elem, Offset: w.sink.n - int64(len(blob)), Size: int64(len(blob))})
+		size := int64(len(blob))
+		w.places[leaf].add(BlobPlace{Row: row, Elem: elem, Offset: w.sink.n - size, Size: size})
 	}
 }
 

@@ -1,0 +1,157 @@
+package table
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+
+	"github.com/apache/arrow/go/v15/parquet"
+	"github.com/apache/arrow/go/v15/parquet/file"
+	"github.com/apache/arrow/go/v15/parquet/schema"
+)
+
+// maxEntries bounds a column chunk's entries: each counts 8 bytes towards a row
+// group, which stays below maxRowBytes.
+const maxEntries = maxRowBytes / 8
+
+var (
+	errLevels = errors.New("a page's levels are broken")
+	errValues = errors.New("a page's values end early")
+)
+
+// readFrom reads a whole column chunk of the pages that [Writer] makes: version
+// 1, PLAIN. Blobs are slices of their pages' memory, one page each, so that
+// nothing is copied and each is freed on its own.
+func (b *buffer) readFrom(pages file.PageReader, column *schema.Column) error {
+	for pages.Next() {
+		page, ok := pages.Page().(*file.DataPageV1)
+		if !ok || parquet.Encoding(page.Encoding()) != parquet.Encodings.Plain {
+			return fmt.Errorf("a page is not a plain data page of version 1")
+		}
+		n := int(page.NumValues())
+		if n > maxEntries-len(b.def) {
+			return errLevels
+		}
+		data := page.Data()
+		var err error
+		if column.MaxRepetitionLevel() > 0 {
+			if b.rep, data, err = readLevels(b.rep, data, n, column.MaxRepetitionLevel()); err != nil {
+				return err
+			}
+		}
+		first := len(b.def)
+		if b.def, data, err = readLevels(b.def, data, n, column.MaxDefinitionLevel()); err != nil {
+			return err
+		}
+		values := 0
+		for _, d := range b.def[first:] {
+			if d == column.MaxDefinitionLevel() {
+				values++
+			}
+		}
+		if err := b.readPlain(column.PhysicalType(), data, values); err != nil {
+			return err
+		}
+	}
+	return pages.Err()
+}
+
+// readLevels appends n levels from the front of a version 1 page and returns
+// what follows them: a 4-byte length, then runs of Parquet's RLE/bit-packing
+// hybrid.
+func readLevels(to []int16, page []byte, n int, max int16) (_ []int16, rest []byte, err error) {
+	if len(page) < 4 || int64(binary.LittleEndian.Uint32(page)) > int64(len(page)-4) {
+		return nil, nil, errLevels
+	}
+	size := int(binary.LittleEndian.Uint32(page))
+	runs, rest := page[4:4+size], page[4+size:]
+	width := bits.Len16(uint16(max)) // at most 3: one byte holds a repeated level
+	for n > 0 {
+		head, k := binary.Uvarint(runs)
+		if k <= 0 || head>>1 == 0 || head>>1 > maxEntries {
+			return nil, nil, errLevels
+		}
+		runs = runs[k:]
+		count, packed := int(head>>1), head&1 == 1
+		bytes := 1
+		if packed {
+			bytes, count = count*width, count*8
+		}
+		if len(runs) < bytes || !packed && count > n {
+			return nil, nil, errLevels
+		}
+		for i := range min(count, n) {
+			level := int16(runs[0])
+			if packed {
+				level = packedLevel(runs, i*width, width)
+			}
+			if level > max {
+				return nil, nil, errLevels
+			}
+			to = append(to, level)
+		}
+		n -= min(count, n) // the last packed run is padded to eight
+		runs = runs[bytes:]
+	}
+	return to, rest, nil
+}
+
+// packedLevel is the level of that many bits at a bit offset, lowest bit first.
+func packedLevel(b []byte, offset, width int) int16 {
+	level := int16(0)
+	for i := range width {
+		level |= int16(b[(offset+i)/8]>>((offset+i)%8)&1) << i
+	}
+	return level
+}
+
+// readPlain appends n values of a physical type.
+func (b *buffer) readPlain(kind parquet.Type, data []byte, n int) error {
+	var err error
+	switch kind {
+	case parquet.Types.ByteArray:
+		b.bytes, err = readByteArrays(b.bytes, data, n)
+	case parquet.Types.Boolean:
+		if len(data) < (n+7)/8 {
+			return errValues
+		}
+		for i := range n {
+			b.bools = append(b.bools, data[i/8]>>(i%8)&1 == 1)
+		}
+	case parquet.Types.Int32:
+		b.int32s, err = readFixed(b.int32s, data, n, 4, func(p []byte) int32 { return int32(binary.LittleEndian.Uint32(p)) })
+	case parquet.Types.Int64:
+		b.int64s, err = readFixed(b.int64s, data, n, 8, func(p []byte) int64 { return int64(binary.LittleEndian.Uint64(p)) })
+	case parquet.Types.Float:
+		b.float32s, err = readFixed(b.float32s, data, n, 4, func(p []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(p)) })
+	case parquet.Types.Double:
+		b.float64s, err = readFixed(b.float64s, data, n, 8, func(p []byte) float64 { return math.Float64frombits(binary.LittleEndian.Uint64(p)) })
+	default:
+		err = fmt.Errorf("no reader for %s", kind)
+	}
+	return err
+}
+
+func readByteArrays(to [][]byte, data []byte, n int) ([][]byte, error) {
+	for range n {
+		if len(data) < 4 || int64(binary.LittleEndian.Uint32(data)) > int64(len(data)-4) {
+			return nil, errValues
+		}
+		end := 4 + int(binary.LittleEndian.Uint32(data))
+		to = append(to, data[4:end:end])
+		data = data[end:]
+	}
+	return to, nil
+}
+
+func readFixed[T any](to []T, data []byte, n, size int, get func([]byte) T) ([]T, error) {
+	if len(data) < n*size {
+		return nil, errValues
+	}
+	for i := range n {
+		to = append(to, get(data[i*size:]))
+	}
+	return to, nil
+}
