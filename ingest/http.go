@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ import (
 // newClient makes the client of one part. It uses no proxy: behind one, the
 // addresses could not be checked.
 func newClient(o HTTPOptions) (client *http.Client, done func()) {
-	rt := o.Transport
+	rt := o.transport
 	done = func() {}
 	if rt == nil {
 		d := &net.Dialer{Timeout: o.ConnectTimeout}
@@ -250,6 +251,11 @@ func requestError(err error) error {
 		return dataset.Fail(dataset.BlockedAddress, "%w", blocked)
 	}
 	cause := urlCause(err)
+	var dns *net.DNSError
+	var cert *tls.CertificateVerificationError
+	if errors.As(err, &dns) && dns.IsNotFound || errors.As(err, &cert) {
+		return dataset.Fail(dataset.Network, "%w", cause) // so it will be in a minute
+	}
 	var ue *url.Error
 	if errors.As(err, &ue) && ue.Timeout() {
 		return &retryError{err: dataset.Fail(dataset.Timeout, "%w", cause)}

@@ -69,9 +69,8 @@ type HTTPOptions struct {
 	Backoff, MaxBackoff time.Duration
 	// UserAgent defaults to "micodata".
 	UserAgent string
-	// Transport replaces the connections, the address check included. It is for
-	// engines that pool them; nil is the usual one.
-	Transport http.RoundTripper
+
+	transport http.RoundTripper // in tests, instead of one that checks addresses
 }
 
 func (o HTTPOptions) withDefaults() HTTPOptions {
