@@ -42,7 +42,7 @@ func depthMap(f field, d *card.DepthOutput, size image.Point) (png []byte, near,
 	for y := range size.Y {
 		s.row(y, row)
 		for x, v := range row {
-			level := math.Round((float64(v) - float64(near)) * scale)
+			level := (float64(v)-float64(near))*scale + .5
 			binary.BigEndian.PutUint16(raw[2*x:], uint16(min(max(level, 0), 65535)))
 		}
 		if err := w.writeRow(raw); err != nil {
@@ -129,5 +129,6 @@ func unit(n [3]float32) (_ [3]float32, ok bool) {
 	if length < 1e-6 {
 		return n, false
 	}
-	return [3]float32{float32(x / length), float32(y / length), float32(z / length)}, true
+	scale := 1 / length
+	return [3]float32{float32(x * scale), float32(y * scale), float32(z * scale)}, true
 }

@@ -79,7 +79,8 @@ type Options struct {
 	// about one core busy. Default 1: whoever calls knows how many cores are free.
 	Workers int
 	// MaxPixels is the largest picture that is decoded. Default 64 Mi, an 8K frame
-	// with room; a decoded pixel takes 1.5 to 4 bytes.
+	// with room; a pixel takes 1.5 to 4 bytes decoded, and up to 12 more while a
+	// progressive JPEG is.
 	MaxPixels int
 }
 
