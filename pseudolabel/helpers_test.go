@@ -79,7 +79,7 @@ func open(t *testing.T, o Options, changes ...string) Geometer {
 }
 
 // jpegOf draws a picture. Quality 100 keeps smooth ones to a level or two.
-func jpegOf(t *testing.T, w, h int, at func(x, y int) color.Color) []byte {
+func jpegOf(t testing.TB, w, h int, at func(x, y int) color.Color) []byte {
 	t.Helper()
 	img := image.NewRGBA(image.Rect(0, 0, w, h))
 	for y := range h {
@@ -97,7 +97,7 @@ func jpegOf(t *testing.T, w, h int, at func(x, y int) color.Color) []byte {
 func grey(v int) color.Color { return color.Gray{uint8(v)} }
 
 // ramp is black on the left and white on the right.
-func ramp(t *testing.T, w, h int) []byte {
+func ramp(t testing.TB, w, h int) []byte {
 	return jpegOf(t, w, h, func(x, _ int) color.Color { return grey(255 * x / (w - 1)) })
 }
 

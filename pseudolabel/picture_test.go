@@ -10,8 +10,7 @@ import (
 // FuzzPicture feeds what claims to be a JPEG through all that is done to it
 // before the network.
 func FuzzPicture(f *testing.F) {
-	var t testing.T
-	whole := ramp(&t, 40, 24)
+	whole := ramp(f, 40, 24)
 	f.Add(whole)
 	f.Add(whole[:len(whole)-30])
 	f.Add([]byte("\xff\xd8\xff\xc0\x00\x11\x08\xff\xff\xff\xff\x03"))
