@@ -10,12 +10,16 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"micodata/dataset"
 	"micodata/internal/ffmpeg"
 	"micodata/storage"
 )
 
 var findTools = sync.OnceValues(func() (ffmpeg.Tools, error) { return ffmpeg.Find(context.Background(), "") })
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // testEnv is an Env on a fresh dataset, quick to give up on servers.
 func testEnv(t testing.TB) Env {

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"micodata/dataset"
 )
 
@@ -66,15 +68,18 @@ type download struct {
 // progressBytes is what an attempt must bring to count as none.
 const progressBytes = 1 << 20
 
-// fetch downloads a URL into a file in TempDir, which the caller removes, also
-// after an error.
+// fetch downloads a URL into a file in TempDir, which the caller discards, also
+// after an error. Named and locked like the storage's own unfinished files, it
+// falls to Sweep after a crash if TempDir is in a local dataset.
 func (r *runner) fetch(ctx context.Context, uri string) (m media, err error) {
-	f, err := os.CreateTemp(r.env.TempDir, "micodata-fetch-*")
+	f, err := os.CreateTemp(r.env.TempDir, "micodata-fetch-*.tmp")
 	if err != nil {
 		return media{}, fmt.Errorf("download %s: %w", uri, err)
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	m.path = f.Name()
+	m.path, m.temp = f.Name(), f
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return m, fmt.Errorf("download %s: lock: %w", uri, err)
+	}
 	d := &download{client: r.client, o: r.env.HTTP, url: uri, limit: r.env.Settings.MaxSourceBytes, file: f, hash: sha256.New()}
 	limited, cancel := context.WithTimeout(ctx, d.o.Timeout)
 	defer cancel()

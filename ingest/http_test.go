@@ -189,23 +189,26 @@ func TestWrongRange(t *testing.T) {
 	}
 }
 
+func endless(_ int, w http.ResponseWriter, _ *http.Request) {
+	for buf := make([]byte, 64<<10); ; {
+		if _, err := w.Write(buf); err != nil {
+			return
+		}
+	}
+}
+
+// silent never ends, and begins its answer or not.
+func silent(head bool) func(int, http.ResponseWriter, *http.Request) {
+	return func(_ int, w http.ResponseWriter, r *http.Request) {
+		if head {
+			_, _ = w.Write([]byte("x"))
+			_ = http.NewResponseController(w).Flush()
+		}
+		<-r.Context().Done()
+	}
+}
+
 func TestHostileServers(t *testing.T) {
-	endless := func(_ int, w http.ResponseWriter, r *http.Request) {
-		for buf := make([]byte, 64<<10); ; {
-			if _, err := w.Write(buf); err != nil {
-				return
-			}
-		}
-	}
-	silent := func(head bool) func(int, http.ResponseWriter, *http.Request) {
-		return func(_ int, w http.ResponseWriter, r *http.Request) {
-			if head {
-				_, _ = w.Write([]byte("x"))
-				_ = http.NewResponseController(w).Flush()
-			}
-			<-r.Context().Done()
-		}
-	}
 	for name, c := range map[string]struct {
 		handler func(int, http.ResponseWriter, *http.Request)
 		class   dataset.Class

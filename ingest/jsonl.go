@@ -45,15 +45,12 @@ func (j *jsonRows) columns() ([]string, error) {
 			seen[k] = true
 		}
 	}
-	return slices.AppendSeq([]string{}, maps.Keys(seen)), sortedErr(j.ahead, j.err)
-}
-
-// sortedErr reports a table that ends in an error before its first row.
-func sortedErr(ahead []record, err error) error {
-	if len(ahead) == 0 && err != nil && err != io.EOF {
-		return err
+	if len(j.ahead) == 0 && j.err != nil && j.err != io.EOF {
+		return nil, j.err
 	}
-	return nil
+	names := slices.AppendSeq([]string{}, maps.Keys(seen)) // never nil: it has columns
+	slices.Sort(names)
+	return names, nil
 }
 
 func (j *jsonRows) next() (record, error) {

@@ -20,6 +20,21 @@ type media struct {
 	path   string
 	sha256 string // hex
 	bytes  int64
+	temp   *os.File // of a download; nil for a file that stays
+}
+
+// discard removes a download.
+func (m media) discard() error {
+	if m.temp == nil {
+		return nil
+	}
+	// What it held was read back and checked where it was kept, so that closing
+	// has nothing to tell.
+	m.temp.Close()
+	if err := os.Remove(m.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove download: %w", err)
+	}
+	return nil
 }
 
 // openLocal opens a regular file. It never waits, as opening a pipe would.

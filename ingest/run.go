@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -111,9 +109,7 @@ func (r *runner) source(ctx context.Context, it Item) (dataset.Source, error) {
 // fill fetches, hashes and probes.
 func (r *runner) fill(ctx context.Context, it Item, s *dataset.Source) (err error) {
 	m, remote, err := r.obtain(ctx, it)
-	if remote && m.path != "" {
-		defer func() { err = errors.Join(err, removeTemp(m.path)) }()
-	}
+	defer func() { err = errors.Join(err, m.discard()) }()
 	if err != nil {
 		return err
 	}
@@ -147,13 +143,6 @@ func (r *runner) obtain(ctx context.Context, it Item) (m media, remote bool, err
 	}
 	m, err = r.readLocal(ctx, it.URI)
 	return m, false, err
-}
-
-func removeTemp(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove download: %w", err)
-	}
-	return nil
 }
 
 // title takes the media's own where the list has none.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -180,6 +181,41 @@ func TestSidecars(t *testing.T) {
 	env.Settings.Sidecars = false
 	if s := ingestOne(t, env, local(movie)); len(s.Sidecars)+len(s.Texts) > 0 {
 		t.Errorf("without sidecars: %v, %v", s.Sidecars, s.Texts)
+	}
+}
+
+// The media's own title is taken where the list has none.
+func TestTitle(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "titled.mp4")
+	cmd := exec.Command("ffmpeg", "-v", "error", "-i", testmedia.File(t, "plain"), "-c", "copy", "-metadata", "title= Its own ", path)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	rows := ingested(t, testEnv(t), local(path), Item{ID: "x", URI: path, Title: "The list's", Trusted: true})
+	for i, want := range []string{"Its own", "The list's"} {
+		if s := rows[i]; s.Title != want || !reflect.DeepEqual(s.Texts, []dataset.Text{{Text: want, Kind: "title"}}) {
+			t.Errorf("title %q, texts %v", s.Title, s.Texts)
+		}
+	}
+}
+
+// Downloads that a crash leaves in a dataset are swept; living ones are not.
+func TestDownloadsAreSwept(t *testing.T) {
+	env := testEnv(t)
+	env.TempDir = env.Store.Path("")
+	dead := writeFile(t, filepath.Join(env.TempDir, "micodata-fetch-1.tmp"), "x")
+	data := readAll(t, testmedia.File(t, "plain"))
+	h := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		if err := env.Store.Sweep(t.Context()); err != nil {
+			t.Error(err)
+		}
+		_, _ = w.Write(data)
+	})
+	if report, err := Run(t.Context(), env, 0, []Item{{URI: h.URL}}, true); err != nil || report.OK != 1 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	if _, err := os.Stat(dead); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the dead download: %v", err)
 	}
 }
 

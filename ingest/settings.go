@@ -101,8 +101,10 @@ type Env struct {
 	// and hashing wait more than they compute.
 	Workers int
 	HTTP    HTTPOptions
-	// TempDir is where downloads lie until their hash is known: up to Workers
-	// times Settings.MaxSourceBytes. Default os.TempDir(), which may be small.
+	// TempDir is an existing folder where downloads lie until their hash is
+	// known: up to Workers times Settings.MaxSourceBytes. Default os.TempDir(),
+	// which may be small, and is not swept after a crash as a folder in a local
+	// dataset is.
 	TempDir string
 	// Warn is told what is left out of a source that is otherwise well, such as
 	// a sidecar that cannot be read. It may be called from several goroutines

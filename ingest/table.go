@@ -210,10 +210,12 @@ func mapColumns(path string, names []string, o ListOptions) (mapping, error) {
 				}
 			}
 		}
-	}
-	if len(m.url) == 0 && len(names) > 0 {
-		return m, &UsageError{Source: path, Err: errors.New("no column that holds URLs or paths"),
-			Hint: "name it with --url-col; its columns: " + strings.Join(names, ", ")}
+		if len(*c.to) == 0 && c.to == &m.url && len(names) > 0 {
+			return m, &UsageError{Source: path, Err: errors.New("no column that holds URLs or paths"),
+				Hint: "name it with --url-col; its columns: " + strings.Join(names, ", ")}
+		}
+		// Later rows of JSON may have keys that the first ones lack.
+		*c.to = append(*c.to, c.defaults...)
 	}
 	return m, nil
 }
@@ -246,7 +248,7 @@ func (m mapping) fill(it *Item, cells map[string]any, base string) error {
 	it.License = clean(first(cells, m.license))
 	url, ok := first(cells, m.url).(string)
 	if !ok || url == "" {
-		return fmt.Errorf("no URL or path in column %s", strings.Join(m.url, ", "))
+		return errors.New("no URL or path")
 	}
 	uri, err := locate(url, base)
 	if err != nil {

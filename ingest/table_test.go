@@ -143,6 +143,16 @@ func TestBadRows(t *testing.T) {
 	}
 }
 
+// The first rows may be bad, or lack a key that later ones have.
+func TestLateKeys(t *testing.T) {
+	bad := strings.Repeat("{\n", headRows+1)
+	path := writeFile(t, filepath.Join(t.TempDir(), "l.jsonl"), bad+`{"path":"http://h/a","title":"t"}`)
+	items := mustList(t, ListOptions{}, path)
+	if last := items[len(items)-1]; len(items) != headRows+2 || !reflect.DeepEqual(last, Item{URI: "http://h/a", Title: "t", Trusted: true}) {
+		t.Errorf("%d items, the last %+v", len(items), last)
+	}
+}
+
 // A quote that never closes must not read the rest of a large file into memory.
 func TestUnclosedQuote(t *testing.T) {
 	path := writeFile(t, filepath.Join(t.TempDir(), "l.csv"), "url,text\na,b\nc,\""+strings.Repeat("x\n", 100_000))
