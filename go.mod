@@ -3,6 +3,7 @@ module micodata
 go 1.26.0
 
 require (
+	github.com/Eyevinn/mp4ff v0.56.0 // indirect
 	github.com/JohnCGriffin/overflow v0.0.0-20211019200055-46fa312c352c // indirect
 	github.com/andybalholm/brotli v1.0.5 // indirect
 	github.com/apache/arrow/go/v15 v15.0.2 // indirect
