@@ -1,9 +1,12 @@
 package ffmpeg
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -86,4 +89,65 @@ func TestImagePatternRefused(t *testing.T) {
 	if !errors.As(err, &exit) || !strings.Contains(exit.Stderr, "not on whitelist") {
 		t.Errorf("err = %v", err)
 	}
+}
+
+// The data reference of a QuickTime file to another file is not followed.
+func TestExternalDataRefused(t *testing.T) {
+	target := sample(t, "target.mp4")
+	movie, err := os.ReadFile(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// An alias as QuickTime has it: a volume, a file, and as its last field the
+	// path, one level up from here and one down.
+	alias := make([]byte, 150)
+	binary.BigEndian.PutUint16(alias[130:], 1)
+	binary.BigEndian.PutUint16(alias[132:], 1)
+	const name = "folder/target.mp4"
+	alias = binary.BigEndian.AppendUint16(alias, 2) // its type: an absolute path
+	alias = binary.BigEndian.AppendUint16(alias, uint16(len(name)))
+	alias = append(alias, name+"\x00"...)   // to an even length
+	alias = append(alias, 0xff, 0xff, 0, 0) // the end
+
+	hostile := filepath.Join(filepath.Dir(target), "a.mov")
+	if err := os.WriteFile(hostile, withDataReference(t, movie, "alis", alias), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	input, err := InputArgs(hostile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		before []string
+		says   string
+	}{
+		{nil, "Skipped opening external track"},
+		{[]string{"-enable_drefs", "1"}, "Opening 'file:" + target},
+	} {
+		out, err := exec.Command(tools(t).FFprobe, slices.Concat([]string{"-v", "verbose"}, c.before, input)...).CombinedOutput()
+		if !strings.Contains(string(out), c.says) {
+			t.Errorf("%v: %v\n%s", c.before, err, out)
+		}
+	}
+}
+
+// withDataReference puts a data reference in place of the first track's own,
+// "in this file", and makes all boxes around it longer.
+func withDataReference(t *testing.T, movie []byte, kind string, body []byte) []byte {
+	t.Helper()
+	entry := append([]byte(kind), 0, 0, 0, 0) // version and flags
+	entry = append(entry, body...)
+	entry = append(binary.BigEndian.AppendUint32(nil, uint32(len(entry)+4)), entry...)
+	const self = "\x00\x00\x00\x0curl \x00\x00\x00\x01"
+	at := strings.Index(string(movie), self)
+	if at < 0 {
+		t.Fatal("no data reference")
+	}
+	out := slices.Concat(movie[:at], entry, movie[at+len(self):])
+	for _, box := range []string{"moov", "trak", "mdia", "minf", "dinf", "dref"} {
+		i := strings.Index(string(movie), box) - 4
+		size := binary.BigEndian.Uint32(movie[i:])
+		binary.BigEndian.PutUint32(out[i:], size+uint32(len(entry)-len(self)))
+	}
+	return out
 }

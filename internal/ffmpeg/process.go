@@ -96,7 +96,9 @@ func Start(ctx context.Context, path string, job Job) (*Process, error) {
 		if err = limits.apply(p.cmd.Process.Pid); err != nil {
 			stop(err)
 			_ = p.cmd.Wait() // it was stopped by us
-			p.kill.Stop()
+			if p.kill != nil {
+				p.kill.Stop()
+			}
 		}
 	}
 	if err != nil {
