@@ -5,10 +5,14 @@ type cursor struct {
 	buffer
 	entry, value int // next of each
 	broken       bool
+	off          bool // the leaf is not read: it has no values
 }
 
 // level is the definition level of the next entry.
 func (c *cursor) level() int16 {
+	if c.off {
+		return -1
+	}
 	if c.entry >= len(c.def) {
 		c.broken = true
 		return -1

@@ -16,6 +16,9 @@ type ReaderOptions struct {
 	// Columns are the top-level columns to read; the others stay zero in the
 	// rows. Empty means all. Blobs that are not asked for are not read.
 	Columns []string
+	// NoBlobs leaves all blobs unread: media come back null. Lists keep their
+	// other fields, as long as their first field is no blob.
+	NoBlobs bool
 }
 
 // Reader reads rows from one Parquet file of this package's making, a row group
@@ -62,7 +65,7 @@ func (s *Schema[R]) NewReader(r parquet.ReaderAtSeeker, o ReaderOptions) (_ *Rea
 		if len(wanted) > 0 && !wanted[c.field.Name] {
 			continue
 		}
-		if err := tr.open(c); err != nil {
+		if err := tr.open(c, o.NoBlobs); err != nil {
 			return nil, err
 		}
 		delete(wanted, c.field.Name)
@@ -77,7 +80,7 @@ func (s *Schema[R]) NewReader(r parquet.ReaderAtSeeker, o ReaderOptions) (_ *Rea
 }
 
 // open finds a column's leaves in the file.
-func (r *Reader[R]) open(c Column[R]) error {
+func (r *Reader[R]) open(c Column[R], noBlobs bool) error {
 	oc := openColumn[R]{Column: c}
 	have := r.file.MetaData().Schema
 	for _, l := range c.leaves {
@@ -94,7 +97,7 @@ func (r *Reader[R]) open(c Column[R]) error {
 				want.PhysicalType(), want.MaxDefinitionLevel(), want.MaxRepetitionLevel())
 		}
 		oc.index = append(oc.index, i)
-		oc.cursors = append(oc.cursors, &cursor{})
+		oc.cursors = append(oc.cursors, &cursor{off: noBlobs && l.isBlob})
 	}
 	r.columns = append(r.columns, oc)
 	return nil
@@ -188,6 +191,9 @@ func (r *Reader[R]) loadGroup() error {
 	rows := rg.NumRows()
 	for _, c := range r.columns {
 		for i, index := range c.index {
+			if c.cursors[i].off {
+				continue
+			}
 			chunk, err := rg.MetaData().ColumnChunk(index)
 			if err != nil {
 				return err

@@ -154,25 +154,46 @@ func (w *Writer[R]) shred(row *R, bufs []*buffer) {
 // rowSize measures a row and refuses what cannot be stored, before any of it is
 // taken.
 func (w *Writer[R]) rowSize(row *R) (int64, error) {
-	probe := make([]*buffer, len(w.buffers))
-	for i := range probe {
-		probe[i] = &buffer{}
-	}
-	w.shred(row, probe)
-	var size int64
+	probe := w.schema.buffers(row)
 	for i, b := range probe {
 		for _, v := range b.bytes {
 			if len(v) > MaxBlobBytes {
 				return 0, &TooLargeError{Column: w.schema.leaves[i].path, Bytes: len(v)}
 			}
-			size += int64(len(v))
 		}
-		size += int64(8 * len(b.def)) // fixed-width values and levels, roughly
 	}
+	size := bytesOf(probe)
 	if size > maxRowBytes {
 		return 0, &TooLargeError{Column: "(the whole row)", Bytes: int(size)}
 	}
 	return size, nil
+}
+
+// RowBytes is what a row counts towards a row group: its strings and blobs, and
+// 8 bytes a value, which is about what it takes in a file before compression.
+func (s *Schema[R]) RowBytes(row *R) int64 { return bytesOf(s.buffers(row)) }
+
+func (s *Schema[R]) buffers(row *R) []*buffer {
+	bufs := make([]*buffer, len(s.leaves))
+	for i := range bufs {
+		bufs[i] = &buffer{}
+	}
+	k := 0
+	for _, c := range s.columns {
+		c.shred(row, bufs[k:k+len(c.leaves)], 0, 0)
+		k += len(c.leaves)
+	}
+	return bufs
+}
+
+func bytesOf(bufs []*buffer) (size int64) {
+	for _, b := range bufs {
+		for _, v := range b.bytes {
+			size += int64(len(v))
+		}
+		size += int64(8 * len(b.def)) // fixed-width values and levels, roughly
+	}
+	return size
 }
 
 func (w *Writer[R]) flush() error {

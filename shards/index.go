@@ -1,0 +1,233 @@
+package shards
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"micodata/internal/table"
+	"micodata/storage"
+)
+
+// IndexRow is a row of index.parquet: a tuple without its blobs, and where they
+// are.
+type IndexRow struct {
+	Tuple
+	Shard    string // object name of its shard
+	RowGroup int32  // in the shard
+	Row      int64  // in the shard
+	// Places of the tuple's own blobs, by column name; of Frames by element.
+	Image, Video, Audio, Depth, Normal Place
+	Frames                             []FramePlace
+}
+
+// Place is where a blob's bytes stand in its shard; nil for a null.
+type Place struct{ Offset, Size *int64 }
+
+// FramePlace is a frame and the places of its blobs.
+type FramePlace struct {
+	Time                 float64
+	Image, Depth, Normal Place
+}
+
+// IndexSchema is the schema of index.parquet.
+var IndexSchema = table.NewSchema(append(
+	tupleColumns(func(r *IndexRow) *Tuple { return &r.Tuple }, indexMedia, indexFrames()),
+	table.Value("shard", func(r *IndexRow) *string { return &r.Shard }),
+	table.Value("row_group", func(r *IndexRow) *int32 { return &r.RowGroup }),
+	table.Value("row", func(r *IndexRow) *int64 { return &r.Row }),
+)...)
+
+func indexMedia(name string, _ func(*Tuple) *table.Blob) []table.Column[IndexRow] {
+	return placeColumns(name, func(r *IndexRow) *Place { return r.place(name) })
+}
+
+func placeColumns[R any](name string, at func(*R) *Place) []table.Column[R] {
+	return []table.Column[R]{
+		table.Optional(name+"_offset", func(r *R) **int64 { return &at(r).Offset }),
+		table.Optional(name+"_size", func(r *R) **int64 { return &at(r).Size }),
+	}
+}
+
+func indexFrames() table.Column[IndexRow] {
+	cols := []table.Column[FramePlace]{table.Value("time", func(f *FramePlace) *float64 { return &f.Time })}
+	for _, name := range []string{"image", "depth", "normal"} {
+		cols = append(cols, placeColumns(name, func(f *FramePlace) *Place { return f.place(name) })...)
+	}
+	return table.List("frames", func(r *IndexRow) *[]FramePlace { return &r.Frames }, cols...)
+}
+
+func (r *IndexRow) place(column string) *Place {
+	switch column {
+	case "image":
+		return &r.Image
+	case "video":
+		return &r.Video
+	case "audio":
+		return &r.Audio
+	case "depth":
+		return &r.Depth
+	case "normal":
+		return &r.Normal
+	}
+	panic("shards: no blob column " + column)
+}
+
+func (f *FramePlace) place(field string) *Place {
+	switch field {
+	case "image":
+		return &f.Image
+	case "depth":
+		return &f.Depth
+	case "normal":
+		return &f.Normal
+	}
+	panic("shards: no blob in frames named " + field)
+}
+
+const framesPath = "frames.list.element."
+
+// set puts a blob's place into its row.
+func (r *IndexRow) set(p table.BlobPlace) error {
+	place := Place{Offset: &p.Offset, Size: &p.Size}
+	column := strings.TrimSuffix(p.Column, ".bytes")
+	field, ofFrame := strings.CutPrefix(column, framesPath)
+	if !ofFrame {
+		*r.place(column) = place
+		return nil
+	}
+	if p.Elem >= len(r.Frames) {
+		return fmt.Errorf("row %d has %d frames, and a blob for frame %d", p.Row, len(r.Frames), p.Elem)
+	}
+	*r.Frames[p.Elem].place(field) = place
+	return nil
+}
+
+// indexShard calls each for the index rows of a shard, from its scalar columns
+// and its footer; no blob is read. The rows of a row group are held at a time.
+func indexShard(ctx context.Context, s storage.Store, schema *table.Schema[Tuple], shard string, each func(*IndexRow) error) error {
+	o, err := s.Open(ctx, shard)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	r, err := schema.NewReader(o, table.ReaderOptions{NoBlobs: true})
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	places, err := r.Blobs()
+	if err != nil {
+		return err
+	}
+	byRow := make([][]table.BlobPlace, r.Rows())
+	for _, p := range places {
+		byRow[p.Row] = append(byRow[p.Row], p)
+	}
+	row := int64(0)
+	for group, rows := range r.RowGroups() {
+		for range rows {
+			t, err := r.Next()
+			if err != nil {
+				return err
+			}
+			x := &IndexRow{Tuple: *t, Shard: shard, RowGroup: int32(group), Row: row}
+			for _, f := range t.Frames {
+				x.Frames = append(x.Frames, FramePlace{Time: f.Time})
+			}
+			for _, p := range byRow[row] {
+				if err := x.set(p); err != nil {
+					return err
+				}
+			}
+			if err := each(x); err != nil {
+				return err
+			}
+			row++
+		}
+	}
+	return ctx.Err()
+}
+
+// writeIndex makes index.parquet of all shards and shows each row to see.
+func writeIndex(ctx context.Context, s storage.Store, m *Manifest, see func(*IndexRow)) error {
+	object, err := s.Create(ctx, IndexName, storage.Replace)
+	if err != nil {
+		return err
+	}
+	defer object.Abort()
+	w := IndexSchema.NewWriter(object, table.WriterOptions{Metadata: []table.KeyValue{{Key: metaFingerprint, Value: m.Fingerprint}}})
+	schema := NewTupleSchema(m.AudioRate)
+	for _, shard := range m.Shards {
+		if err := indexShard(ctx, s, schema, shard.Name, func(x *IndexRow) error {
+			see(x)
+			return w.Write(x)
+		}); err != nil {
+			return fmt.Errorf("index %s: %w", shard.Name, err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	if err := object.Commit(ctx); err != nil {
+		return err
+	}
+	o, err := s.Open(ctx, IndexName)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	m.Index = File{Name: IndexName, Rows: w.Rows(), Bytes: o.Size()}
+	m.Index.SHA256, err = checksum(ctx, o)
+	return err
+}
+
+// ReadIndex calls each for every tuple of a finished set, in the order of its
+// shards, without reading a shard.
+func ReadIndex(ctx context.Context, s storage.Store, each func(*IndexRow) error) error {
+	o, err := s.Open(ctx, IndexName)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	r, err := IndexSchema.NewReader(o, table.ReaderOptions{})
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.Path(IndexName), err)
+	}
+	defer r.Close()
+	for {
+		x, err := r.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.Path(IndexName), err)
+		}
+		if err := errors.Join(each(x), ctx.Err()); err != nil {
+			return err
+		}
+	}
+}
+
+// ReadBlob reads one blob by its place: one range of the shard. It is nil where
+// the place is.
+func ReadBlob(ctx context.Context, s storage.Store, shard string, p Place) ([]byte, error) {
+	if p.Offset == nil || p.Size == nil {
+		return nil, nil
+	}
+	if *p.Size < 0 || *p.Size > table.MaxBlobBytes || *p.Offset < 0 {
+		return nil, fmt.Errorf("%s: a blob of %d bytes at %d", s.Path(shard), *p.Size, *p.Offset)
+	}
+	o, err := s.Open(ctx, shard)
+	if err != nil {
+		return nil, err
+	}
+	defer o.Close()
+	data := make([]byte, *p.Size)
+	if n, err := o.ReadAt(data, *p.Offset); n < len(data) {
+		return nil, &storage.Error{Op: "read", Path: s.Path(shard), Err: err}
+	}
+	return data, nil
+}

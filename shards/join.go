@@ -1,0 +1,239 @@
+package shards
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"micodata/dataset"
+	"micodata/internal/table"
+	"micodata/storage"
+)
+
+// joined is one clip with all that other stages know of it.
+type joined struct {
+	source *dataset.Source
+	clip   *dataset.Clip
+	depth  *dataset.Depth  // nil if not asked for
+	normal *dataset.Normal // nil if not asked for
+}
+
+// join zips the files of one part.
+type join struct {
+	store   storage.Store
+	part    int
+	row     int64
+	sources map[string]*dataset.Source
+	order   []*dataset.Source // as in the ingest part
+	clips   *dataset.PartReader[dataset.Clip]
+	depth   *dataset.PartReader[dataset.Depth]
+	normal  *dataset.PartReader[dataset.Normal]
+}
+
+// openJoin opens part i of all stages that env asks for, with blobs or without.
+func openJoin(ctx context.Context, env *Env, part int, blobs bool) (_ *join, err error) {
+	j := &join{store: env.Dataset, part: part, sources: map[string]*dataset.Source{}}
+	defer func() {
+		if err != nil {
+			j.close()
+		}
+	}()
+	info, err := dataset.ReadPart(ctx, env.Dataset, dataset.SourceSchema, dataset.StageIngest, part, func(s *dataset.Source) error {
+		j.order = append(j.order, s)
+		if _, twice := j.sources[s.ID]; !twice {
+			j.sources[s.ID] = s // a second one is an error row: the first keeps the clips
+		}
+		return nil
+	}, "source_id", "uri", "title", "license", "status", "error_class", "error", "sha256", "text")
+	if err != nil {
+		return nil, err
+	}
+	if err := env.check(info); err != nil {
+		return nil, err
+	}
+	if j.clips, err = openPart(ctx, env, dataset.ClipSchema, dataset.StageExtract, part, blobs); err != nil {
+		return nil, err
+	}
+	if env.asked(dataset.StageDepth) {
+		if j.depth, err = openPart(ctx, env, dataset.DepthSchema, dataset.StageDepth, part, blobs); err != nil {
+			return nil, err
+		}
+	}
+	if env.asked(dataset.StageNormal) {
+		if j.normal, err = openPart(ctx, env, dataset.NormalSchema, dataset.StageNormal, part, blobs); err != nil {
+			return nil, err
+		}
+	}
+	return j, j.sameRows()
+}
+
+func openPart[R any](ctx context.Context, env *Env, schema *table.Schema[R], stage string, part int, blobs bool) (*dataset.PartReader[R], error) {
+	var columns []string
+	if !blobs {
+		media := schema.Blobs()
+		columns = slices.DeleteFunc(schema.Columns(), func(c string) bool { return media[c] })
+	}
+	r, err := dataset.OpenPart(ctx, env.Dataset, schema, stage, part, columns...)
+	if err != nil {
+		return nil, err
+	}
+	if err := env.check(r.Info); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+// sameRows checks that the files have as many rows as each other.
+func (j *join) sameRows() error {
+	rows := j.clips.Rows()
+	if j.depth != nil && j.depth.Rows() != rows {
+		return j.misfit(dataset.StageDepth, fmt.Sprintf("has %d rows, %s %d", j.depth.Rows(), dataset.StageExtract, rows))
+	}
+	if j.normal != nil && j.normal.Rows() != rows {
+		return j.misfit(dataset.StageNormal, fmt.Sprintf("has %d rows, %s %d", j.normal.Rows(), dataset.StageExtract, rows))
+	}
+	return nil
+}
+
+// misfit is the error of parts that do not belong together. No row is matched
+// by guessing.
+func (j *join) misfit(stage, what string) error {
+	return fmt.Errorf("%s does not fit the part it was made from: it %s", j.store.Path(dataset.PartName(stage, j.part)), what)
+}
+
+// skip passes over rows.
+func (j *join) skip(n int64) error {
+	j.row += n
+	err := j.clips.Skip(n)
+	if err == nil && j.depth != nil {
+		err = j.depth.Skip(n)
+	}
+	if err == nil && j.normal != nil {
+		err = j.normal.Skip(n)
+	}
+	return j.named(err)
+}
+
+func (j *join) named(err error) error {
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("part %d: %w", j.part, err)
+	}
+	return err
+}
+
+// next returns the next clip, io.EOF after the last.
+func (j *join) next() (*joined, error) {
+	clip, err := j.clips.Next()
+	if err != nil {
+		return nil, j.named(err)
+	}
+	out := &joined{clip: clip, source: j.sources[clip.SourceID]}
+	if out.source == nil {
+		return nil, j.misfit(dataset.StageExtract, fmt.Sprintf("has in row %d a clip of source %q, which ingest's part has not", j.row, clip.SourceID))
+	}
+	if id, _, err := dataset.SplitKey(clip.Key); err != nil || id != clip.SourceID {
+		return nil, j.misfit(dataset.StageExtract, fmt.Sprintf("has in row %d the key %q for source %q", j.row, clip.Key, clip.SourceID))
+	}
+	if j.depth != nil {
+		if out.depth, err = j.depth.Next(); err != nil {
+			return nil, j.named(err)
+		}
+		if out.depth.Key != clip.Key {
+			return nil, j.misfit(dataset.StageDepth, fmt.Sprintf("has in row %d the key %q where %s has %q", j.row, out.depth.Key, dataset.StageExtract, clip.Key))
+		}
+	}
+	if j.normal != nil {
+		if out.normal, err = j.normal.Next(); err != nil {
+			return nil, j.named(err)
+		}
+		if out.normal.Key != clip.Key {
+			return nil, j.misfit(dataset.StageNormal, fmt.Sprintf("has in row %d the key %q where %s has %q", j.row, out.normal.Key, dataset.StageExtract, clip.Key))
+		}
+	}
+	j.row++
+	return out, nil
+}
+
+// blobBytes is what the blobs of each row take in a file, from the footers.
+func (j *join) blobBytes() ([]int64, error) {
+	sizes := make([]int64, j.clips.Rows())
+	add := func(places []table.BlobPlace, err error) error {
+		for _, p := range places {
+			sizes[p.Row] += p.Size + blobOverhead
+		}
+		return j.named(err)
+	}
+	if err := add(j.clips.Blobs()); err != nil {
+		return nil, err
+	}
+	if j.depth != nil {
+		if err := add(j.depth.Blobs()); err != nil {
+			return nil, err
+		}
+	}
+	if j.normal != nil {
+		if err := add(j.normal.Blobs()); err != nil {
+			return nil, err
+		}
+	}
+	return sizes, nil
+}
+
+// blobOverhead is more than what a blob takes beside its bytes: a page header of
+// some 33, its place in the footer of some 16, and its path.
+const blobOverhead = 96
+
+func (j *join) close() {
+	// They were only read, so closing them loses nothing.
+	if j.clips != nil {
+		_ = j.clips.Close()
+	}
+	if j.depth != nil {
+		_ = j.depth.Close()
+	}
+	if j.normal != nil {
+		_ = j.normal.Close()
+	}
+}
+
+// tuple makes the set's row of a clip that is OK.
+func (j *joined) tuple() *Tuple {
+	c, s := j.clip, j.source
+	t := &Tuple{
+		Key: c.Key, ClipID: c.ClipID, SourceID: c.SourceID, SourceURI: s.URI, SourceSHA256: s.SHA256,
+		Title: s.Title, License: s.License, Start: c.Start, End: c.End,
+		Captions: captionsOf(c, s), Subtitles: c.Subtitles,
+		Image: c.Image, ImageTime: c.ImageTime, Video: c.Video, Audio: c.Audio,
+		Width: c.Width, Height: c.Height, FPS: c.FPS, FrameCount: c.FrameCount, VideoCodec: c.VideoCodec,
+		AudioRate: c.AudioRate, AudioChannels: c.AudioChannels, AudioOffsetMS: c.AudioOffsetMS,
+		Motion: c.Motion, Sharpness: c.Sharpness, Brightness: c.Brightness, PHash: c.PHash, Silence: c.Silence,
+		Duration: c.End - c.Start, Status: slices.Clone(c.Errors),
+	}
+	if t.ClipID == "" {
+		t.ClipID = t.Key
+	}
+	for _, f := range c.Frames {
+		t.Frames = append(t.Frames, Frame{Time: f.Time, Image: f.Image})
+	}
+	if j.depth != nil {
+		t.Depth, t.DepthMeta = j.depth.Depth, j.depth.Meta
+		t.note(dataset.StageDepth, j.depth.Outcome)
+	}
+	if j.normal != nil {
+		t.Normal, t.NormalMeta = j.normal.Normal, j.normal.Meta
+		t.note(dataset.StageNormal, j.normal.Outcome)
+	}
+	if t.Text = bestText(t.Captions); t.Text == "" {
+		t.note("text", dataset.Outcome{Status: dataset.Skipped, Class: dataset.NotFound, Error: "neither captions nor subtitles nor a title"})
+	}
+	return t
+}
+
+// note puts a modality that is missing into the tuple's status.
+func (t *Tuple) note(stage string, o dataset.Outcome) {
+	if o.Status != dataset.OK {
+		t.Status = append(t.Status, dataset.StageError{Stage: stage, Class: o.Class, Error: o.Error})
+	}
+}

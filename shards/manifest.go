@@ -1,0 +1,158 @@
+package shards
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"micodata/dataset"
+	"micodata/internal/table"
+	"micodata/storage"
+)
+
+// Names of a set's files beside data/.
+const (
+	ManifestName = "manifest.json"
+	IndexName    = "index.parquet"
+	CardName     = "README.md"
+	StatsName    = "stats.json"
+	PreviewName  = "assets/preview.jpg"
+)
+
+// maxManifestBytes bounds manifest.json: some 200 bytes a shard.
+const maxManifestBytes = 256 << 20
+
+// Manifest is manifest.json. A set without one is not finished.
+type Manifest struct {
+	SchemaVersion int    `json:"schema_version"`
+	Micodata      string `json:"micodata"` // version that wrote the set
+	Fingerprint   string `json:"fingerprint"`
+	// Plan identifies the set's content: settings, parts and rows.
+	Plan     string           `json:"plan"`
+	Tuples   int64            `json:"tuples"`
+	Sources  int64            `json:"sources"` // that have a tuple
+	Bytes    int64            `json:"bytes"`   // of all shards
+	Seconds  float64          `json:"seconds"` // of all tuples
+	Splits   map[string]int64 `json:"splits"`  // tuples of each
+	Settings Settings         `json:"settings"`
+	// AudioRate is the sampling rate of the column audio, Hz; 0 if it varies.
+	AudioRate int     `json:"audio_rate"`
+	Shards    []Shard `json:"shards"`
+	Index     File    `json:"index"`
+	// Counts are of sources (ingest), of clips (extract, the labels) and of the
+	// clips that were joined (shard).
+	Counts map[string]Counts `json:"counts"`
+	// Missing counts tuples by the modality that failed and its class.
+	Missing map[string]map[dataset.Class]int64 `json:"missing"`
+	Notes   []string                           `json:"notes,omitempty"`
+	Models  []Model                            `json:"models,omitempty"`
+	Stages  map[string]dataset.Stage           `json:"stages"`
+	// Cost is what making the parts took. It is no part of the promise of the
+	// same bytes.
+	Cost map[string]Cost `json:"cost"`
+}
+
+// File is a file of the set.
+type File struct {
+	Name   string `json:"name"`
+	Rows   int64  `json:"rows"`
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+// Shard is a file of tuples.
+type Shard struct {
+	File
+	Split     string  `json:"split"`
+	RowGroups []int64 `json:"row_groups"` // rows of each
+}
+
+// Cost is what a stage took, in seconds and bytes.
+type Cost struct {
+	CPUSeconds  float64 `json:"cpu_seconds"`
+	GPUSeconds  float64 `json:"gpu_seconds"`
+	WallSeconds float64 `json:"wall_seconds"`
+	BytesRead   int64   `json:"bytes_read"`
+}
+
+// ReadManifest reads the manifest of a set. The error is [io/fs.ErrNotExist] if
+// the set is not finished.
+func ReadManifest(ctx context.Context, s storage.Store) (*Manifest, error) {
+	data, err := storage.ReadAll(ctx, s, ManifestName, maxManifestBytes)
+	if err != nil {
+		return nil, err
+	}
+	m := new(Manifest)
+	if err := json.Unmarshal(data, m); err != nil {
+		return nil, fmt.Errorf("%s is no manifest: %w", s.Path(ManifestName), err)
+	}
+	if m.SchemaVersion != dataset.SchemaVersion {
+		return nil, fmt.Errorf("%s has schema_version %d, this micodata reads %d", s.Path(ManifestName), m.SchemaVersion, dataset.SchemaVersion)
+	}
+	return m, nil
+}
+
+func (m *Manifest) save(ctx context.Context, s storage.Store) error {
+	return writeJSON(ctx, s, ManifestName, m)
+}
+
+func writeJSON(ctx context.Context, s storage.Store, name string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", name, err)
+	}
+	return storage.WriteAll(ctx, s, name, storage.Replace, append(data, '\n'))
+}
+
+func result(m *Manifest) Result {
+	if m == nil {
+		return Result{}
+	}
+	return Result{Tuples: m.Tuples, Shards: len(m.Shards), Bytes: m.Bytes, Stages: m.Counts}
+}
+
+// describeShard reads a committed shard back: its checksum, and its footer.
+func describeShard(ctx context.Context, s storage.Store, schema *table.Schema[Tuple], p *shardPlan) (Shard, error) {
+	out := Shard{File: File{Name: p.name()}, Split: p.Split}
+	o, err := s.Open(ctx, p.name())
+	if err != nil {
+		return out, err
+	}
+	defer o.Close()
+	if out.SHA256, err = checksum(ctx, o); err != nil {
+		return out, err
+	}
+	r, err := schema.NewReader(o, table.ReaderOptions{})
+	if err != nil {
+		return out, err
+	}
+	out.Bytes, out.Rows, out.RowGroups = o.Size(), r.Rows(), r.RowGroups()
+	if r.Metadata(metaPlan) != p.Digest || out.Rows != p.Rows {
+		return out, fmt.Errorf("another writer put a file of another plan in its place")
+	}
+	return out, nil
+}
+
+// checksum is the sha256 of an object, hex.
+func checksum(ctx context.Context, o storage.Object) (string, error) {
+	h := sha256.New()
+	buf := make([]byte, 1<<20)
+	for off := int64(0); off < o.Size(); {
+		n, err := o.ReadAt(buf[:min(int64(len(buf)), o.Size()-off)], off)
+		if err != nil && err != io.EOF {
+			return "", err
+		}
+		if n == 0 {
+			return "", io.ErrUnexpectedEOF
+		}
+		h.Write(buf[:n])
+		off += int64(n)
+		if err := ctx.Err(); err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

@@ -1,0 +1,293 @@
+package shards
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"slices"
+
+	"micodata/dataset"
+	"micodata/internal/table"
+)
+
+// run is a stretch of rows of a part that go to the same shard.
+type run struct {
+	Part     int
+	First, N int64
+}
+
+// shardPlan says what goes into one shard.
+type shardPlan struct {
+	Split string
+	Index int // within the split
+	Total int // shards of the split
+	Runs  []run
+	Rows  int64
+	// Bytes is at least what the file will have.
+	Bytes int64
+	// Digest identifies the content: the settings, the rows and the parts.
+	Digest string
+}
+
+func (p *shardPlan) name() string {
+	return fmt.Sprintf("data/%s-%05d-of-%05d.parquet", p.Split, p.Index, p.Total)
+}
+
+// plan is what a set will hold.
+type plan struct {
+	fingerprint string
+	audioRate   int
+	shards      []*shardPlan // train, then validation, then test
+	tuples      int64
+	stages      map[string]Counts
+	notes       []string
+	digest      string
+}
+
+// maxNotes bounds the dropped sources that the manifest names.
+const maxNotes = 100
+
+// planner assigns rows to shards, part after part.
+type planner struct {
+	env    *Env
+	schema *table.Schema[Tuple]
+	plan   *plan
+	// owner is the part that keeps a source whose id occurs in several.
+	owner map[string]int
+	// allTrain puts every source into train.
+	allTrain bool
+	splits   map[string][]*shardPlan
+	sizes    map[int][]int64 // of each part's files
+	limit    int64
+}
+
+// makePlan reads scalar columns and footers only. The order is that of the
+// parts. A small set in which no source falls to train is all train.
+func makePlan(ctx context.Context, env *Env, parts int) (*plan, error) {
+	owner, err := owners(ctx, env, parts)
+	if err != nil {
+		return nil, err
+	}
+	p := &planner{env: env, owner: owner, limit: env.ShardBytes}
+	if err := p.all(ctx, parts); err != nil {
+		return nil, err
+	}
+	if p.plan.tuples > 0 && len(p.splits[Train]) == 0 {
+		p.allTrain = true
+		if err := p.all(ctx, parts); err != nil {
+			return nil, err
+		}
+	}
+	return p.plan, p.finish()
+}
+
+func (p *planner) all(ctx context.Context, parts int) error {
+	print, err := p.env.fingerprint()
+	if err != nil {
+		return err
+	}
+	p.plan = &plan{fingerprint: print, audioRate: p.env.audioRate(), stages: map[string]Counts{}}
+	p.schema = NewTupleSchema(p.plan.audioRate)
+	p.splits, p.sizes = map[string][]*shardPlan{}, map[int][]int64{}
+	for part := range parts {
+		if err := p.part(ctx, part); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *planner) part(ctx context.Context, part int) error {
+	j, err := openJoin(ctx, p.env, part, false)
+	if err != nil {
+		return err
+	}
+	defer j.close()
+	if p.sizes[part], err = p.partSizes(ctx, part); err != nil {
+		return err
+	}
+	blobs, err := j.blobBytes()
+	if err != nil {
+		return err
+	}
+	for _, s := range j.order {
+		p.count(dataset.StageIngest, s.Outcome)
+	}
+	keys := map[string]bool{}
+	for row := int64(0); ; row++ {
+		r, err := j.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !p.takes(r, part, keys) {
+			continue
+		}
+		p.place(r.clip.SourceID, run{part, row, 1}, p.schema.RowBytes(r.tuple())+blobs[row])
+	}
+}
+
+// takes counts a clip and tells whether it becomes a tuple.
+func (p *planner) takes(r *joined, part int, keys map[string]bool) bool {
+	if r.source.Status == dataset.OK { // else it is counted as a source that failed
+		p.count(dataset.StageExtract, r.clip.Outcome)
+	}
+	if r.clip.Status != dataset.OK {
+		return false
+	}
+	if r.depth != nil {
+		p.count(dataset.StageDepth, r.depth.Outcome)
+	}
+	if r.normal != nil {
+		p.count(dataset.StageNormal, r.normal.Outcome)
+	}
+	owner, several := p.owner[r.clip.SourceID]
+	if several && owner != part || keys[r.clip.Key] {
+		p.count(StageShard, dataset.Outcome{Status: dataset.Skipped, Class: dataset.Policy})
+		note := fmt.Sprintf("source %s: part %d has it again; its clips there were left out", r.clip.SourceID, part)
+		if len(p.plan.notes) < maxNotes && !slices.Contains(p.plan.notes, note) {
+			p.plan.notes = append(p.plan.notes, note)
+		}
+		return false
+	}
+	keys[r.clip.Key] = true
+	p.count(StageShard, dataset.Outcome{Status: dataset.OK})
+	return true
+}
+
+func (p *planner) count(stage string, o dataset.Outcome) {
+	c := p.plan.stages[stage]
+	c.add(o)
+	p.plan.stages[stage] = c
+}
+
+// What a file has beside its rows: the schema twice, and for each row group the
+// metadata of some 60 leaves.
+const (
+	footerBytes         = 48 << 10
+	rowGroupFooterBytes = 16 << 10
+)
+
+// place puts a row at the end of its split.
+func (p *planner) place(sourceID string, r run, bytes int64) {
+	split := Train
+	if !p.allTrain {
+		split = p.env.Splits.of(sourceID)
+	}
+	all := p.splits[split]
+	var last *shardPlan
+	if len(all) > 0 {
+		last = all[len(all)-1]
+	}
+	if last == nil || p.fileBytes(last.Bytes+bytes) > p.limit {
+		last = &shardPlan{Split: split, Index: len(all)}
+		p.splits[split] = append(all, last)
+	}
+	last.Bytes += bytes
+	last.Rows++
+	p.plan.tuples++
+	if n := len(last.Runs); n > 0 && last.Runs[n-1].Part == r.Part && last.Runs[n-1].First+last.Runs[n-1].N == r.First {
+		last.Runs[n-1].N++
+		return
+	}
+	last.Runs = append(last.Runs, r)
+}
+
+// fileBytes is at least the size of a file whose rows have that many bytes. A
+// row group is at least half full on average, or holds a single row.
+func (p *planner) fileBytes(rows int64) int64 {
+	groups := 2*rows/p.env.RowGroupBytes + 1
+	return rows + footerBytes + groups*rowGroupFooterBytes
+}
+
+// finish names the shards and identifies their content.
+func (p *planner) finish() error {
+	var digests []string
+	for _, split := range []string{Train, Validation, Test} {
+		for _, s := range p.splits[split] {
+			s.Total = len(p.splits[split])
+			sizes := map[int][]int64{}
+			for _, r := range s.Runs {
+				sizes[r.Part] = p.sizes[r.Part]
+			}
+			var err error
+			if s.Digest, err = digest(p.plan.fingerprint, s.Split, s.Index, s.Total, s.Runs, sizes); err != nil {
+				return err
+			}
+			digests = append(digests, s.Digest)
+			p.plan.shards = append(p.plan.shards, s)
+		}
+	}
+	var err error
+	p.plan.digest, err = digest(p.plan.fingerprint, digests, p.plan.stages, p.plan.notes)
+	return err
+}
+
+// partSizes are the sizes of a part's files: a part that was made again, as
+// retry does, is another one.
+func (p *planner) partSizes(ctx context.Context, part int) ([]int64, error) {
+	var sizes []int64
+	for _, stage := range append([]string{dataset.StageIngest, dataset.StageExtract}, p.env.Labels...) {
+		info, err := p.env.Dataset.Stat(ctx, dataset.PartName(stage, part))
+		if err != nil {
+			return nil, err
+		}
+		sizes = append(sizes, info.Size)
+	}
+	return sizes, nil
+}
+
+// owners tells for each source id that occurs in several parts which part keeps
+// it: the first in which it is OK. It holds 8 bytes a source while it looks.
+func owners(ctx context.Context, env *Env, parts int) (map[string]int, error) {
+	var hashes []uint64
+	each := func(do func(part int, s *dataset.Source)) error {
+		for part := range parts {
+			_, err := dataset.ReadPart(ctx, env.Dataset, dataset.SourceSchema, dataset.StageIngest, part, func(s *dataset.Source) error {
+				if s.Status == dataset.OK {
+					do(part, s)
+				}
+				return nil
+			}, "source_id", "status")
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := each(func(_ int, s *dataset.Source) { hashes = append(hashes, hash64(s.ID)) }); err != nil {
+		return nil, err
+	}
+	slices.Sort(hashes)
+	several := map[uint64]bool{}
+	for i := 1; i < len(hashes); i++ {
+		if hashes[i] == hashes[i-1] {
+			several[hashes[i]] = true
+		}
+	}
+	owner := map[string]int{}
+	if len(several) == 0 {
+		return owner, nil
+	}
+	return owner, each(func(part int, s *dataset.Source) {
+		if _, seen := owner[s.ID]; !seen && several[hash64(s.ID)] {
+			owner[s.ID] = part
+		}
+	})
+}
+
+func hash64(s string) uint64 {
+	h := fnv.New64a()
+	_, err := io.WriteString(h, s)
+	if err != nil {
+		panic(errors.Join(errors.New("shards: a hash failed"), err))
+	}
+	return h.Sum64()
+}

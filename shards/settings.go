@@ -1,0 +1,119 @@
+package shards
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Settings shape a training set.
+type Settings struct {
+	// ShardBytes caps a shard file. A single tuple that is larger has a shard of
+	// its own.
+	ShardBytes int64 `json:"shard_bytes"`
+	// RowGroupBytes caps a row group by the bytes of its values; one tuple may
+	// exceed it. Readers hold a row group in memory, and so does the writer.
+	RowGroupBytes int64 `json:"row_group_bytes"`
+	// Splits are the shares of the splits.
+	Splits Splits `json:"splits"`
+}
+
+// DefaultSettings are the training set's defaults: shards of 512 MiB, the size
+// that Hugging Face's own libraries write and few enough files for 10 million
+// videos; row groups of 128 MiB, which pyarrow reads ahead well and which stay
+// far from the 2 GiB at which it cannot read a struct column; 1 % of the sources
+// each to validate and to test.
+func DefaultSettings() Settings {
+	return Settings{
+		ShardBytes:    512 << 20,
+		RowGroupBytes: 128 << 20,
+		Splits:        Splits{Train: 0.98, Validation: 0.01, Test: 0.01},
+	}
+}
+
+// Validate says which setting makes no sense.
+func (s Settings) Validate() error {
+	switch {
+	case s.ShardBytes < 1<<20:
+		return fmt.Errorf("shard_bytes %d: want 1 MiB or more", s.ShardBytes)
+	case s.RowGroupBytes < 1<<10 || s.RowGroupBytes > 1<<30:
+		return fmt.Errorf("row_group_bytes %d: want 1 KiB to 1 GiB", s.RowGroupBytes)
+	}
+	return s.Splits.validate()
+}
+
+// Names of the splits, in the order in which their shards are listed.
+const (
+	Train      = "train"
+	Validation = "validation"
+	Test       = "test"
+)
+
+// Splits are the shares of sources that go to each split. A source belongs to
+// one split, by a hash of its id, whatever else is in the set. It is a flag's
+// value: "train=0.98,validation=0.01,test=0.01".
+type Splits struct {
+	Train      float64 `json:"train"`
+	Validation float64 `json:"validation"`
+	Test       float64 `json:"test"`
+}
+
+func (s Splits) validate() error {
+	const slack = 1e-6 // of decimal fractions
+	sum := s.Train + s.Validation + s.Test
+	if !(s.Train > 0 && s.Validation >= 0 && s.Test >= 0 && sum > 1-slack && sum < 1+slack) {
+		return fmt.Errorf("splits %s: want shares that add up to 1, train's above 0", s)
+	}
+	return nil
+}
+
+// of is the split of a source. Hashes at the low end go to test, then to
+// validation, so that growing either moves no source between those two.
+func (s Splits) of(sourceID string) string {
+	sum := sha256.Sum256([]byte(sourceID))
+	u := float64(binary.BigEndian.Uint64(sum[:])>>11) / (1 << 53)
+	switch {
+	case u < s.Test:
+		return Test
+	case u < s.Test+s.Validation:
+		return Validation
+	default:
+		return Train
+	}
+}
+
+func (s Splits) String() string {
+	f := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+	return "train=" + f(s.Train) + ",validation=" + f(s.Validation) + ",test=" + f(s.Test)
+}
+
+// Set reads the form that String writes; a split that is left out gets nothing.
+func (s *Splits) Set(text string) error {
+	var out Splits
+	shares := map[string]*float64{Train: &out.Train, Validation: &out.Validation, Test: &out.Test}
+	for item := range strings.SplitSeq(text, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(item), "=")
+		share, ok := shares[name]
+		if !ok {
+			return fmt.Errorf("%q is no split: want %s", name, strings.Join(slices.Sorted(maps.Keys(shares)), ", "))
+		}
+		v, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			return errors.New("want shares such as " + DefaultSettings().Splits.String())
+		}
+		*share = v
+	}
+	if err := out.validate(); err != nil {
+		return err
+	}
+	*s = out
+	return nil
+}
+
+// Type names the value in a command's help.
+func (Splits) Type() string { return "shares" }

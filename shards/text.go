@@ -1,0 +1,70 @@
+package shards
+
+import (
+	"slices"
+	"strings"
+
+	"micodata/dataset"
+)
+
+// Kinds of captions, the most telling of the clip first: what was written for
+// this very span or set, what a model saw and heard in it, what is said in it,
+// and last what is said of the whole source. The column text is the first of the
+// best kind there is.
+var captionRank = []string{"imported", "omni", "vision", "audio", "asr", "subtitle", "alt", "title"}
+
+// captionsOf gathers what text there is of a clip: the list's text for its span,
+// its subtitles as one caption a language, and the texts of its source.
+func captionsOf(c *dataset.Clip, s *dataset.Source) []Caption {
+	var out []Caption
+	add := func(text, kind, lang string) {
+		if text = strings.TrimSpace(text); text != "" {
+			out = append(out, Caption{Text: text, Kind: kind, Lang: lang})
+		}
+	}
+	add(c.Text, "imported", "")
+	for _, lang := range languages(c.Subtitles) {
+		add(spoken(c.Subtitles, lang), "subtitle", lang)
+	}
+	for _, t := range s.Texts {
+		add(t.Text, t.Kind, t.Lang)
+	}
+	if !slices.ContainsFunc(s.Texts, func(t dataset.Text) bool { return t.Kind == "title" }) {
+		add(s.Title, "title", "")
+	}
+	return out
+}
+
+// languages lists the languages of cues in the order of their first cue.
+func languages(cues []dataset.Cue) (langs []string) {
+	for _, c := range cues {
+		if !slices.Contains(langs, c.Lang) {
+			langs = append(langs, c.Lang)
+		}
+	}
+	return langs
+}
+
+// spoken joins the cues of a language. Broadcast subtitles roll: a line that
+// only repeats the one before says nothing new.
+func spoken(cues []dataset.Cue, lang string) string {
+	var lines []string
+	for _, c := range cues {
+		text := strings.Join(strings.Fields(c.Text), " ")
+		if c.Lang == lang && text != "" && (len(lines) == 0 || lines[len(lines)-1] != text) {
+			lines = append(lines, text)
+		}
+	}
+	return strings.Join(lines, " ")
+}
+
+// bestText is the caption that a trainer uses by default.
+func bestText(captions []Caption) string {
+	best, text := len(captionRank), ""
+	for _, c := range captions {
+		if i := slices.Index(captionRank, c.Kind); i >= 0 && i < best {
+			best, text = i, c.Text
+		}
+	}
+	return text
+}

@@ -1,0 +1,224 @@
+package shards
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"micodata/dataset"
+	"micodata/internal/table"
+	"micodata/shards/testset"
+	"micodata/storage"
+)
+
+func local(t testing.TB) *storage.Local {
+	t.Helper()
+	s, err := storage.NewLocal(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// parts are two parts of two sources each: six good clips, a clip that failed, a
+// source that could not be fetched, a clip without depth, one without sound.
+func parts(t testing.TB) []testset.Part {
+	t.Helper()
+	lost := testset.NewSource("lost")
+	lost.Outcome = dataset.Outcome{Status: dataset.Failed, Class: dataset.Network, Error: "connection reset"}
+	failed := dataset.Outcome{Status: dataset.Skipped, Class: dataset.TooShort, Error: "0.4 s"}
+	spoken := testset.NewSource("c")
+	spoken.Texts = []dataset.Text{{Text: "an alt text", Kind: "alt"}, {Text: "from elsewhere", Kind: "imported", Lang: "en"}}
+	p := []testset.Part{
+		{Sources: []*dataset.Source{testset.NewSource("a"), lost}},
+		{Sources: []*dataset.Source{testset.NewSource("b"), spoken}},
+	}
+	row := func(n int, key string) testset.Row { return testset.NewRow(testset.Make(t, n, 0), key, float64(2*n)) }
+	p[0].Rows = []testset.Row{row(0, "a.00000"), testset.FailedRow("a.00001", failed), row(1, "a.00002"), testset.FailedRow("lost.00000", lost.Outcome)}
+	p[1].Rows = []testset.Row{row(2, "b.00000"), row(3, "b.00001"), row(4, "c.00000"), row(5, "c.00001")}
+	noDepth := p[1].Rows[1].Depth
+	noDepth.Depth, noDepth.Meta, noDepth.Outcome = table.Blob{}, nil, dataset.Outcome{Status: dataset.Failed, Class: dataset.Labeler, Error: "NaN"}
+	mute := p[1].Rows[2].Clip
+	mute.Audio, mute.AudioRate, mute.AudioChannels = table.Blob{}, 0, 0
+	mute.Subtitles = nil
+	return p
+}
+
+func newEnv(t testing.TB, p []testset.Part) Env {
+	t.Helper()
+	data := local(t)
+	env := Env{Dataset: data, Out: local(t), Settings: DefaultSettings(), Version: "test",
+		Frozen: testset.Dataset(t, data, p), Labels: []string{dataset.StageDepth, dataset.StageNormal}}
+	env.Splits = Splits{Train: 1}
+	return env
+}
+
+func write(t testing.TB, env Env) Result {
+	t.Helper()
+	r, err := Write(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// files reads all files of a set.
+func files(t testing.TB, s storage.Store) map[string][]byte {
+	t.Helper()
+	objects, err := s.List(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string][]byte{}
+	for _, o := range objects {
+		data, err := storage.ReadAll(t.Context(), s, o.Name, 1<<30)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[o.Name] = data
+	}
+	return out
+}
+
+func tuples(t testing.TB, s storage.Store) (rows []*Tuple, m *Manifest) {
+	t.Helper()
+	m, err := ReadManifest(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, shard := range m.Shards {
+		o, err := s.Open(t.Context(), shard.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer o.Close()
+		r, err := NewTupleSchema(m.AudioRate).NewReader(o, table.ReaderOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for {
+			x, err := r.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows = append(rows, x)
+		}
+	}
+	return rows, m
+}
+
+func keys(rows []*Tuple) string {
+	var keys []string
+	for _, r := range rows {
+		keys = append(keys, r.Key)
+	}
+	return strings.Join(keys, " ")
+}
+
+func TestWrite(t *testing.T) {
+	p := parts(t)
+	env := newEnv(t, p)
+	result := write(t, env)
+	rows, m := tuples(t, env.Out)
+	if want := "a.00000 a.00002 b.00000 b.00001 c.00000 c.00001"; keys(rows) != want {
+		t.Fatalf("tuples %s, want %s", keys(rows), want)
+	}
+	if result.Tuples != 6 || result.Shards != 1 || m.Tuples != 6 || m.Sources != 3 || m.Seconds != 12 || m.Splits[Train] != 6 {
+		t.Errorf("%+v, %+v", result, m)
+	}
+	first, want := rows[0], p[0].Rows[0]
+	if !bytes.Equal(first.Video.Bytes, want.Clip.Video.Bytes) || !bytes.Equal(first.Depth.Bytes, want.Depth.Depth.Bytes) ||
+		!bytes.Equal(first.Normal.Bytes, want.Normal.Normal.Bytes) || !bytes.Equal(first.Frames[7].Image.Bytes, want.Clip.Frames[7].Image.Bytes) {
+		t.Error("blobs are not those of the parts")
+	}
+	if first.Text != "hello a.00000" || first.Duration != 2 || first.ClipID != "clip of a.00000" || first.DepthMeta.Model != "ramp" || len(first.Status) != 0 {
+		t.Errorf("first tuple: text %q, duration %v, status %v", first.Text, first.Duration, first.Status)
+	}
+	if s := rows[3].Status; rows[3].Depth.Bytes != nil || len(s) != 1 || s[0] != (dataset.StageError{Stage: "label/depth", Class: dataset.Labeler, Error: "NaN"}) {
+		t.Errorf("without depth: %v", s)
+	}
+	if rows[4].Audio.Bytes != nil || rows[4].Text != "from elsewhere" || len(rows[4].Captions) != 3 {
+		t.Errorf("without sound: text %q of %v", rows[4].Text, rows[4].Captions)
+	}
+	if c := m.Counts[dataset.StageIngest]; c.OK != 3 || c.Classes[dataset.Network] != 1 {
+		t.Errorf("ingest: %+v", c)
+	}
+	if c := m.Counts[dataset.StageExtract]; c.Rows != 7 || c.Skipped != 1 || c.Classes[dataset.TooShort] != 1 {
+		t.Errorf("extract: %+v", c)
+	}
+	if m.Missing["label/depth"][dataset.Labeler] != 1 || m.Cost[dataset.StageExtract].CPUSeconds != 6 {
+		t.Errorf("missing %v, cost %v", m.Missing, m.Cost)
+	}
+}
+
+// The index points at every blob's bytes.
+func TestIndex(t *testing.T) {
+	env := newEnv(t, parts(t))
+	env.RowGroupBytes = 400 << 10
+	write(t, env)
+	rows, m := tuples(t, env.Out)
+	if len(m.Shards[0].RowGroups) < 2 {
+		t.Errorf("row groups %v: too few for this test", m.Shards[0].RowGroups)
+	}
+	i := 0
+	err := ReadIndex(t.Context(), env.Out, func(x *IndexRow) error {
+		want := rows[i]
+		i++
+		if x.Key != want.Key || x.Row != int64(i-1) || x.Text != want.Text || x.Shard != m.Shards[0].Name {
+			return fmt.Errorf("index row %d is %+v", i-1, x)
+		}
+		places := map[*Place]table.Blob{&x.Image: want.Image, &x.Video: want.Video, &x.Audio: want.Audio, &x.Depth: want.Depth, &x.Normal: want.Normal}
+		for k := range want.Frames {
+			places[&x.Frames[k].Image] = want.Frames[k].Image
+			places[&x.Frames[k].Depth] = table.Blob{}
+		}
+		for p, b := range places {
+			got, err := ReadBlob(t.Context(), env.Out, x.Shard, *p)
+			if err != nil || !bytes.Equal(got, b.Bytes) || (got == nil) != (b.Bytes == nil) {
+				return fmt.Errorf("%s %s: %d bytes, want %d (%v)", x.Key, b.Path, len(got), len(b.Bytes), err)
+			}
+		}
+		return nil
+	})
+	if err != nil || i != 6 {
+		t.Fatalf("%d rows: %v", i, err)
+	}
+}
+
+// The same parts give the same bytes, with any number of workers.
+func TestSameBytes(t *testing.T) {
+	env := newEnv(t, parts(t))
+	env.ShardBytes = 1 << 20
+	write(t, env)
+	again := env
+	again.Out, again.Workers = local(t), 1
+	write(t, again)
+	want, got := files(t, env.Out), files(t, again.Out)
+	if len(want) < 6 || len(want) != len(got) {
+		t.Fatalf("%d and %d files", len(want), len(got))
+	}
+	for name := range want {
+		if !bytes.Equal(want[name], got[name]) {
+			t.Errorf("%s differs", name)
+		}
+	}
+}
+
+func TestNoTuples(t *testing.T) {
+	lost := testset.NewSource("lost")
+	lost.Outcome = dataset.Outcome{Status: dataset.Failed, Class: dataset.NotFound, Error: "404"}
+	env := newEnv(t, []testset.Part{{Sources: []*dataset.Source{lost}, Rows: []testset.Row{testset.FailedRow("lost.00000", lost.Outcome)}}})
+	_, err := Write(t.Context(), env)
+	if !errors.Is(err, ErrNoTuples) || !strings.Contains(err.Error(), "1 not_found") {
+		t.Errorf("err = %v", err)
+	}
+	if f := files(t, env.Out); len(f) != 0 {
+		t.Errorf("%d files were written", len(f))
+	}
+}
