@@ -1,0 +1,97 @@
+package extract
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/jpeg"
+
+	"micodata/dataset"
+	"micodata/extract/measure"
+	"micodata/internal/mp4"
+	"micodata/internal/nut"
+	"micodata/internal/table"
+)
+
+// assemble makes a clip's row of what the encoder has given back. Its measures
+// are taken from what is stored.
+func (e *extraction) assemble(c *clip, k *collector) error {
+	row := &c.row
+	video, err := muxVideo(c, k)
+	if err != nil {
+		return err
+	}
+	row.Video = table.Blob{Bytes: video, Path: row.Key + ".mp4"}
+	header := k.headers[videoLane]
+	row.Width, row.Height = int32(header.Width), int32(header.Height)
+	row.FrameCount = int32(len(c.frames))
+	row.FPS = float64(len(c.frames)) / (row.End - row.Start)
+	row.VideoCodec = "h264"
+	row.Image = table.Blob{Bytes: c.image, Path: row.Key + ".jpg"}
+	if err := measureImage(row); err != nil {
+		return err
+	}
+	for i, n := range c.order {
+		row.Frames = append(row.Frames, dataset.Frame{Time: c.frameAt[n],
+			Image: table.Blob{Bytes: c.smalls[n], Path: fmt.Sprintf("%s.%02d.jpg", row.Key, i)}})
+	}
+	row.Outcome = dataset.OutcomeOf("", nil)
+	return nil
+}
+
+// muxVideo makes the MP4.
+func muxVideo(c *clip, k *collector) ([]byte, error) {
+	m := k.job.m
+	header := k.headers[videoLane]
+	movie := mp4.Movie{Video: mp4.Video{
+		Width: header.Width, Height: header.Height, TimeBase: header.TimeBase, Config: header.CodecData,
+		Duration: m.clock.ticks(c.row.End) - c.start,
+	}}
+	if header.TimeBase != (nut.Rational{Num: 1, Den: int64(m.clock)}) {
+		return nil, fmt.Errorf("encoded video has times in units of %v s, asked for 1/%d", header.TimeBase, m.clock)
+	}
+	for _, f := range c.frames {
+		movie.Video.Samples = append(movie.Video.Samples, mp4.Sample{Data: f.data, PTS: f.at, Key: f.key})
+	}
+	if m.audio != nil {
+		start, end := sampleAt(m.nativeRate, c.row.Start), sampleAt(m.nativeRate, c.row.End)
+		movie.Audio = &mp4.Audio{SampleRate: m.nativeRate, Channels: m.nativeChannels, Config: k.headers[audioLane].CodecData,
+			PrimingSamples: aacFrame, TotalSamples: int(end - start)}
+		for _, p := range c.packets {
+			movie.Audio.Packets = append(movie.Audio.Packets, p.data)
+		}
+	}
+	var out bytes.Buffer
+	if err := mp4.Write(&out, movie); err != nil {
+		return nil, dataset.Fail(dataset.Internal, "%w", err)
+	}
+	return out.Bytes(), nil
+}
+
+var errNotYCbCr = errors.New("the key frame's JPEG is not YCbCr")
+
+// measureImage measures the stored key frame.
+func measureImage(row *dataset.Clip) error {
+	img, err := jpeg.Decode(bytes.NewReader(row.Image.Bytes))
+	if err != nil {
+		return fmt.Errorf("decode the key frame: %w", err)
+	}
+	ycc, ok := img.(*image.YCbCr)
+	if !ok {
+		return errNotYCbCr
+	}
+	w, h := ycc.Rect.Dx(), ycc.Rect.Dy()
+	luma := ycc.Y
+	if ycc.YStride != w {
+		luma = make([]byte, 0, w*h)
+		for y := range h {
+			luma = append(luma, ycc.Y[y*ycc.YStride:][:w]...)
+		}
+	}
+	luma = luma[:w*h]
+	row.Sharpness = measure.Sharpness(luma, w, h, 1)
+	row.Brightness = measure.Brightness(luma)
+	row.PHash = int64(measure.PHash(luma, w, h, w))
+	return nil
+}

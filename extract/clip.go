@@ -1,0 +1,95 @@
+package extract
+
+import (
+	"math"
+
+	"micodata/dataset"
+	"micodata/extract/measure"
+	"micodata/internal/ffmpeg"
+)
+
+// openEnd is the end of a clip whose end is not yet known.
+const openEnd = math.MaxInt64
+
+// fate is what becomes of a clip.
+type fate int
+
+const (
+	alive fate = iota
+	short      // not kept: its row says so
+	long       // cut again by another pass
+)
+
+// A clip is one span while its parts come together. Times are in ticks of the
+// source's clock.
+type clip struct {
+	number     int // among the source's clips
+	start, end int64
+	fate       fate
+	row        dataset.Clip
+
+	passed [feeds]bool // the feed has gone past the end
+	times  []int64     // of the frames of an open clip, should it have to be split
+
+	// The video's way to the encoder: frames wait in held until it is known that
+	// the clip is not too short.
+	held      []packet
+	heldBytes int
+	slot      int64 // place on the encoder's clock; 0 while there is none
+	isBegun   bool  // a frame has gone to the encoder
+	sent      int64 // samples of its sound that have
+
+	uniform   uniform
+	keyFrames keyFrames
+	motion    measure.Motion
+
+	// What comes back.
+	frames   []coded  // video packets in decoding order
+	packets  []coded  // AAC packets, the first of them the one before the start
+	hasVideo bool     // frames are complete
+	hasAudio bool     // packets are complete
+	isAsked  bool     // for its JPEGs
+	image    []byte   // JPEG
+	smalls   [][]byte // JPEGs as they came
+	order    []int    // for each uniform frame, which of smalls it is
+	frameAt  []float64
+}
+
+// isComplete tells that nothing more is to come for the clip.
+func (c *clip) isComplete(hasAudio bool) bool {
+	return c.isAsked && c.hasVideo && (c.hasAudio || !hasAudio) && c.image != nil && len(c.smalls) == len(c.frameAt)
+}
+
+// clock is the number of ticks a second in which times of pictures are counted.
+type clock int64
+
+// clockOf is the coarsest clock finer than 48 kHz that holds the times of a
+// source exactly: it is what ffmpeg's NUT muxer would choose. Times finer than
+// 1 us are rounded to that, since MP4 has 32 bits for the length of a clip.
+func clockOf(base ffmpeg.Rational) clock {
+	c := clock(base.Den)
+	switch {
+	case c <= 0:
+		return 90000 // unknown: the clock of broadcasts
+	case c > 1e6:
+		return 1e6
+	}
+	for c < 48000 {
+		c *= 2
+	}
+	return c
+}
+
+func (c clock) seconds(ticks int64) float64 { return float64(ticks) / float64(c) }
+
+// ticks is the first tick at or after a time, so that a frame is at or after the
+// time exactly if it is at or after the tick. Times come from decimals or went
+// through float64: what lies within a thousandth of a tick of a tick is meant to
+// be that tick.
+func (c clock) ticks(seconds float64) int64 {
+	t := seconds * float64(c)
+	if r := math.Round(t); math.Abs(t-r) < 1e-3 {
+		return int64(r)
+	}
+	return int64(math.Ceil(t))
+}

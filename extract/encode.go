@@ -1,0 +1,226 @@
+package extract
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+
+	"golang.org/x/sync/errgroup"
+
+	"micodata/dataset"
+	"micodata/internal/ffmpeg"
+	"micodata/internal/nut"
+)
+
+// lane is one stream into the encoder and what it makes of it.
+type lane int
+
+const (
+	videoLane lane = iota // clip frames -> H.264
+	imageLane             // key frames -> JPEG
+	smallLane             // uniform frames -> JPEG
+	audioLane             // PCM -> AAC; the last, since not every source has it
+	lanes
+)
+
+// message is a frame for the encoder.
+type message struct {
+	lane lane
+	at   int64 // video: 1/ticks s; audio: samples; stills: their number
+	data []byte
+	// done gets data back; feeds if it is nobody's.
+	done feed
+}
+
+// coded is what the encoder gives back.
+type coded struct {
+	lane   lane
+	at     int64 // as in message
+	key    bool
+	data   []byte
+	header *nut.Stream // before the first packet of a lane; all else but lane is zero
+	end    bool        // nothing follows
+}
+
+// encodeJob is what the encoder needs to know of a source.
+type encodeJob struct {
+	m        *media
+	settings Settings
+
+	// slot is the length in seconds of a clip's place on the encoder's clock: a
+	// power of two above that of any clip. Clip k starts at exactly k*slot, which
+	// is how the encoder knows, without a list, where keyframes must be. The
+	// first is 1, so that the encoder's own delay leads to no time below 0.
+	slot int64
+}
+
+// encode runs the encoder on what comes from in until that is closed, and sends
+// what it makes to out. No process is started if nothing comes.
+func encode(ctx context.Context, tools ffmpeg.Tools, job encodeJob, pools *pools, in <-chan message, out chan<- coded) error {
+	send := func(c coded) error {
+		select {
+		case out <- c:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	var first message
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case m, ok := <-in:
+		if !ok {
+			return nil
+		}
+		first = m
+	}
+	p, err := tools.Start(ctx, ffmpeg.Job{
+		Args:    job.args(),
+		Inputs:  []ffmpeg.Feed{job.feed(first, in, pools)},
+		Outputs: int(job.lanes()),
+		Limits:  decodeLimits(job.m.duration),
+	})
+	if err != nil {
+		return err
+	}
+	var g errgroup.Group
+	for l := range job.lanes() {
+		r := p.Output(int(l))
+		g.Go(func() error {
+			defer r.Close()
+			return readCoded(l, r, send)
+		})
+	}
+	readErr := g.Wait()
+	if err := p.Wait(); err != nil {
+		return itemError(err, "", dataset.Internal)
+	}
+	return readErr
+}
+
+func (j encodeJob) lanes() lane {
+	if j.m.audio == nil {
+		return audioLane
+	}
+	return lanes
+}
+
+// feed writes the encoder's input. It must end when ctx does.
+func (j encodeJob) feed(first message, in <-chan message, pools *pools) ffmpeg.Feed {
+	return func(ctx context.Context, w io.Writer) error {
+		out, err := nut.NewWriter(w, j.streams())
+		if err != nil {
+			return err
+		}
+		for m, ok := first, true; ok; {
+			if err := out.WriteFrame(nut.Frame{Stream: int(m.lane), PTS: m.at, Key: true, Data: m.data}); err != nil {
+				return err
+			}
+			if m.done != feeds {
+				pools.put(m.done, m.data)
+			}
+			select {
+			case m, ok = <-in:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	}
+}
+
+func (j encodeJob) streams() []nut.Stream {
+	picture := func(s size, ticks int64) nut.Stream {
+		return nut.Stream{Class: nut.ClassVideo, FourCC: nut.FourCCYUV420P, TimeBase: nut.Rational{Num: 1, Den: ticks}, Width: s.w, Height: s.h}
+	}
+	streams := []nut.Stream{
+		videoLane: picture(j.m.clip, int64(j.m.clock)),
+		imageLane: picture(j.m.image, 1),
+		smallLane: picture(j.m.small, 1),
+	}
+	if j.lanes() == lanes {
+		rate := nut.Rational{Num: int64(j.m.nativeRate), Den: 1}
+		streams = append(streams, nut.Stream{Class: nut.ClassAudio, FourCC: nut.FourCCS16LE,
+			TimeBase: nut.Rational{Num: 1, Den: rate.Num}, SampleRate: rate, Channels: j.m.nativeChannels})
+	}
+	return streams
+}
+
+func (j encodeJob) args() []string {
+	args := []string{"-copyts", // or it would begin at the first clip's sound
+		"-probesize", "32", "-analyzeduration", "0", "-fpsprobesize", "0", // the header says it all
+		"-protocol_whitelist", "pipe", "-f", "nut", "-i", ffmpeg.InputURL(0)}
+	for l := range j.lanes() {
+		args = append(args, "-map", "0:"+strconv.Itoa(int(l)))
+		args = append(args, j.laneArgs(l)...)
+		args = append(args, "-threads", "1", // other numbers give other bytes
+			"-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact",
+			"-avoid_negative_ts", "disabled", "-write_index", "0", "-f", "nut", ffmpeg.OutputURL(1, int(l)))
+	}
+	return args
+}
+
+func (j encodeJob) laneArgs(l lane) []string {
+	switch l {
+	case videoLane:
+		return j.videoArgs()
+	case audioLane:
+		return []string{"-c:a", "aac", "-b:a", strconv.Itoa(aacBitrate(j.m.nativeRate, j.m.nativeChannels))}
+	}
+	return []string{"-fps_mode", "passthrough", "-enc_time_base", "1:1",
+		// JFIF is full-range BT.601 whatever the video is.
+		"-vf", "scale=in_color_matrix=" + j.m.color.swscaleMatrix() + ":in_range=tv:out_color_matrix=bt601:out_range=pc,format=yuvj420p",
+		"-c:v", "mjpeg", "-color_range", "pc", "-q:v", strconv.Itoa(j.settings.JPEGQuantizer)}
+}
+
+// aacBitrate is 64 kbit/s a channel at the usual rates, and less at low ones,
+// where AAC has no use for it (6 bits a sample is its limit).
+func aacBitrate(rate, channels int) int { return channels * min(64000, 2*rate) }
+
+// videoArgs encode clips: constant quality, with rate control that takes frames
+// to be evenly spaced, so that neither the leaps between clips nor uneven frames
+// upset it.
+func (j encodeJob) videoArgs() []string {
+	num, den := j.m.frameRate()
+	slot := strconv.FormatInt(j.slot, 10)
+	args := []string{"-fps_mode", "passthrough", "-enc_time_base", fmt.Sprintf("1:%d", j.m.clock),
+		"-c:v", "libx264", "-preset", j.settings.Preset, "-crf", strconv.Itoa(j.settings.CRF), "-pix_fmt", "yuv420p",
+		"-force_key_frames", "expr:isnan(prev_forced_t)+gte(floor(t/" + slot + "),floor(prev_forced_t/" + slot + ")+1)",
+		"-forced-idr", "1", "-x264-params", fmt.Sprintf("fps=%d/%d:force-cfr=1", num, den),
+		"-color_range", "tv", "-colorspace", j.m.color.matrix}
+	if c := j.m.color; c.primaries != "" {
+		args = append(args, "-color_primaries", c.primaries)
+	}
+	if c := j.m.color; c.transfer != "" {
+		args = append(args, "-color_trc", c.transfer)
+	}
+	return args
+}
+
+// maxCoded bounds a coded packet: no frame is larger coded than raw but for
+// headers, and no AAC packet than 8 KiB.
+func readCoded(l lane, r io.Reader, send func(coded) error) error {
+	const maxCoded = 64 << 20
+	in, err := nut.NewReader(r, maxCoded)
+	if err != nil {
+		return fmt.Errorf("read what the encoder makes: %w", err)
+	}
+	header := in.Streams()[0]
+	if err := send(coded{lane: l, header: &header}); err != nil {
+		return err
+	}
+	for {
+		f, err := in.Next(nil)
+		if err == io.EOF {
+			return send(coded{lane: l, end: true})
+		}
+		if err != nil {
+			return fmt.Errorf("read what the encoder makes: %w", err)
+		}
+		if err := send(coded{lane: l, at: f.PTS, key: f.Key, data: f.Data}); err != nil {
+			return err
+		}
+	}
+}

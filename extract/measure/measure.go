@@ -1,0 +1,183 @@
+// Package measure computes the quality measures by which clips are filtered,
+// from 8-bit luma and 16-bit PCM.
+package measure
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+)
+
+// Sharpness is the variance of the Laplacian (the sum of the four neighbours
+// less four times the pixel) over every step-th pixel of every step-th row of a
+// luma plane without padding, its border left out: some tens for a blurred
+// picture, thousands for a crisp one (Pech-Pacheco et al., ICPR 2000). It is 0
+// for planes smaller than 3x3.
+func Sharpness(luma []byte, width, height, step int) float64 {
+	var n, sum, squares int64
+	for y := 1; y < height-1; y += step {
+		above, row, below := luma[(y-1)*width:][:width], luma[y*width:][:width], luma[(y+1)*width:][:width]
+		for x := 1; x < width-1; x += step {
+			l := int64(above[x]) + int64(below[x]) + int64(row[x-1]) + int64(row[x+1]) - 4*int64(row[x])
+			sum += l
+			squares += l * l
+		}
+		n += int64((width - 2 + step - 1) / step)
+	}
+	if n == 0 || width < 3 {
+		return 0
+	}
+	mean := float64(sum) / float64(n)
+	return float64(squares)/float64(n) - mean*mean
+}
+
+// Brightness is the mean of luma, 0..1.
+func Brightness(luma []byte) float64 {
+	if len(luma) == 0 {
+		return 0
+	}
+	sum := 0
+	for _, v := range luma {
+		sum += int(v)
+	}
+	return float64(sum) / float64(len(luma)) / 255
+}
+
+// A Motion averages the change of luma from frame to frame. The zero value is
+// ready.
+type Motion struct {
+	last  []byte
+	sum   float64
+	pairs int
+}
+
+// motionStep is the distance of the pixels compared, in both directions.
+const motionStep = 4
+
+// Add takes the next frame, whose luma has no padding and always the same size.
+func (m *Motion) Add(luma []byte, width, height int) {
+	first := m.last == nil
+	if first {
+		m.last = make([]byte, (width+motionStep-1)/motionStep*((height+motionStep-1)/motionStep))
+	}
+	i, change := 0, 0
+	for y := 0; y < height; y += motionStep {
+		row := luma[y*width:][:width]
+		for x := 0; x < width; x += motionStep {
+			d := int(row[x]) - int(m.last[i])
+			m.last[i] = row[x]
+			i++
+			change += max(d, -d)
+		}
+	}
+	if !first && i > 0 {
+		m.sum += float64(change) / float64(i) / 255
+		m.pairs++
+	}
+}
+
+// Mean is the mean absolute change, 0..1; 0 with fewer than two frames.
+func (m *Motion) Mean() float64 {
+	if m.pairs == 0 {
+		return 0
+	}
+	return m.sum / float64(m.pairs)
+}
+
+// silenceFloor is -50 dBFS as the mean square of 16-bit samples: below the noise
+// of a quiet room in usual recordings, above dither.
+var silenceFloor = math.Pow(10, -50./10) * 32768 * 32768
+
+// Silence is the share of 10 ms windows of little-endian 16-bit PCM, interleaved,
+// whose root mean square is below -50 dBFS; 1 without sound. A last window that
+// is not full is left out unless it is the only one.
+func Silence(pcm []byte, rate, channels int) float64 {
+	window := max(1, rate/100) * channels * 2
+	silent, windows := 0, 0
+	for len(pcm) >= window || windows == 0 && len(pcm) >= 2 {
+		n := min(window, len(pcm)&^1)
+		var squares float64
+		for i := 0; i < n; i += 2 {
+			v := float64(int16(binary.LittleEndian.Uint16(pcm[i:])))
+			squares += v * v
+		}
+		if squares/float64(n/2) < silenceFloor {
+			silent++
+		}
+		windows++
+		pcm = pcm[n:]
+	}
+	if windows == 0 {
+		return 1
+	}
+	return float64(silent) / float64(windows)
+}
+
+// Perceptual hash: the picture is shrunk to side x side and the lowest freqs x
+// freqs cosine frequencies of it are compared with their median.
+const (
+	hashSide  = 32
+	hashFreqs = 8
+)
+
+// PHash is the 64-bit perceptual hash of a luma plane whose rows are stride
+// apart (pHash's DCT hash, as the imagehash library orders it: the first bit,
+// the highest, is the mean). Pictures that look alike differ in few bits.
+func PHash(luma []byte, width, height, stride int) uint64 {
+	small := shrink(luma, width, height, stride)
+	var cosines [hashFreqs][hashSide]float64
+	for u := range cosines {
+		for x := range cosines[u] {
+			cosines[u][x] = math.Cos(math.Pi * float64(u) * (2*float64(x) + 1) / (2 * hashSide))
+		}
+	}
+	var rows [hashSide][hashFreqs]float64
+	for y := range small {
+		for u := range cosines {
+			for x, c := range cosines[u] {
+				rows[y][u] += small[y][x] * c
+			}
+		}
+	}
+	freqs := make([]float64, 0, hashFreqs*hashFreqs)
+	for v := range cosines {
+		for u := range hashFreqs {
+			sum := 0.
+			for y, c := range cosines[v] {
+				sum += rows[y][u] * c
+			}
+			freqs = append(freqs, math.Round(sum*1e6)/1e6) // so that equal is equal
+		}
+	}
+	sorted := slices.Sorted(slices.Values(freqs))
+	median := (sorted[len(sorted)/2-1] + sorted[len(sorted)/2]) / 2
+	var hash uint64
+	for _, f := range freqs {
+		hash <<= 1
+		if f > median {
+			hash |= 1
+		}
+	}
+	return hash
+}
+
+// shrink averages the luma of each cell of the grid; a picture smaller than the
+// grid has pixels counted in several cells.
+func shrink(luma []byte, width, height, stride int) (small [hashSide][hashSide]float64) {
+	for cy := range small {
+		y0 := cy * height / hashSide
+		y1 := max(y0+1, (cy+1)*height/hashSide)
+		for cx := range small[cy] {
+			x0 := cx * width / hashSide
+			x1 := max(x0+1, (cx+1)*width/hashSide)
+			sum := 0
+			for y := y0; y < y1; y++ {
+				for _, v := range luma[y*stride+x0 : y*stride+x1] {
+					sum += int(v)
+				}
+			}
+			small[cy][cx] = float64(sum) / float64((x1-x0)*(y1-y0))
+		}
+	}
+	return small
+}

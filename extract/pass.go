@@ -1,0 +1,328 @@
+package extract
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"micodata/dataset"
+	"micodata/internal/ffmpeg"
+)
+
+// A pass is one decode of a source and the encoding of its clips: one loop takes
+// what the decoder and the encoder give, in whatever order, and holds all state.
+//
+// The loop never waits for one feed in particular, since the decoder may be
+// unable to go on with that feed before another is read. It only stops taking
+// from the decoder while the encoder is busy, and goes on taking from the
+// encoder even then. So nothing can lock up, and what is in memory is bounded by
+// the decoder's own buffers, the candidates of the open clip and the sound since
+// its start.
+type pass struct {
+	tools ffmpeg.Tools
+	m     *media
+	job   encodeJob
+	// from and until are the seconds at which decoding starts and ends; until 0
+	// is the end.
+	from, until int
+	// done takes clips that are finished, in any order, and those whose fate is
+	// to be long.
+	done func(*clip) error
+	// cuts is nil when the spans are known beforehand.
+	cuts  *cutter
+	pools *pools
+
+	clips    []*clip         // in order of time, from the first that a feed still needs
+	at       [feeds]int      // by feed: the clip that its next packet may belong to
+	waiting  [feeds][]packet // frames later than known
+	waitSize int             // bytes in waiting
+	ended    [feeds]bool
+	pace     pace  // of the frames so far
+	known    int64 // up to this tick it is known which clip a frame belongs to
+	heard    int   // clips before this one have had their sound sent
+	finished int   // clips before this one have had all feeds
+
+	native, sound pcm
+
+	out      []message // to the encoder
+	encoder  chan message
+	isClosed bool // no more goes to the encoder
+	lastSlot int64
+	back     collector
+}
+
+// Bounds of memory, in bytes.
+const (
+	// maxHeld is what a clip's frames may take while it is not yet known to be
+	// long enough: a second of 640x360 at 60 Hz takes 20 MiB. Beyond that they
+	// are encoded on the chance.
+	maxHeld = 64 << 20
+	// maxWaiting is what frames may take that are ahead of the cut detector:
+	// ffmpeg's filters and queues hold some ten frames, of 50 MiB in 8K.
+	maxWaiting = 1 << 30
+	// maxSound is what sound may take that is ahead of the pictures: 20 minutes
+	// of 48 kHz stereo.
+	maxSound = 256 << 20
+)
+
+// run makes the pass. An error of the decoder alone is returned apart: what it
+// decoded before is done.
+func (p *pass) run(ctx context.Context, wholeGrid bool) (decodeErr, err error) {
+	job, err := decodeJob(p.m, p.from, p.until, wholeGrid)
+	if err != nil {
+		return nil, err
+	}
+	decoded := make(chan packet, 4)
+	back := make(chan coded, 16)
+	p.encoder = make(chan message)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		err := decode(ctx, p.tools, p.m, job, p.pools, decoded)
+		var exit *ffmpeg.ExitError
+		var timeout *ffmpeg.TimeoutError
+		if errors.As(err, &exit) || errors.As(err, &timeout) {
+			decodeErr = err
+			return nil
+		}
+		return err
+	})
+	var encodeErr error
+	g.Go(func() error {
+		defer close(back)
+		encodeErr = encode(ctx, p.tools, p.job, p.pools, p.encoder, back)
+		return encodeErr
+	})
+	g.Go(func() error { return p.loop(ctx, decoded, back) })
+	err = g.Wait()
+	if errors.Is(err, errEncoderLeft) && encodeErr != nil {
+		err = encodeErr // why
+	}
+	return decodeErr, err
+}
+
+func (p *pass) loop(ctx context.Context, decoded <-chan packet, back <-chan coded) error {
+	for {
+		var head message
+		var send chan<- message
+		in := decoded
+		if len(p.out) > 0 {
+			head, send, in = p.out[0], p.encoder, nil
+		} else if p.allEnded() && !p.isClosed {
+			p.isClosed = true
+			close(p.encoder)
+		}
+		var err error
+		select {
+		case send <- head:
+			p.out = slices.Delete(p.out, 0, 1)
+		case pk := <-in:
+			err = p.take(ctx, pk)
+		case c, ok := <-back:
+			if !ok {
+				return p.check()
+			}
+			err = p.back.collect(c)
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// check makes sure, when the encoder is done, that nothing is missing.
+func (p *pass) check() error {
+	if !p.isClosed || len(p.back.bySlot) > 0 {
+		return errEncoderLeft
+	}
+	return nil
+}
+
+var errEncoderLeft = errors.New("the encoder ended before its work was done")
+
+func (p *pass) allEnded() bool {
+	for f := range feeds {
+		if p.m.has(f) && !p.ended[f] {
+			return false
+		}
+	}
+	return true
+}
+
+// take handles what the decoder gives.
+func (p *pass) take(ctx context.Context, pk packet) error {
+	var err error
+	switch {
+	case pk.end:
+		p.ended[pk.feed] = true
+		err = p.endOf(pk.feed)
+	case pk.feed == native:
+		p.native.add(pk.at+int64(p.from)*int64(p.native.rate), pk.data)
+		p.free(pk)
+	case pk.feed == sound:
+		p.sound.add(pk.at+int64(p.from)*int64(p.sound.rate), pk.data)
+		p.free(pk)
+	default:
+		err = p.picture(pk)
+	}
+	if err != nil {
+		return err
+	}
+	p.assignAll()
+	p.sendSound()
+	if p.native.bytes+p.sound.bytes > maxSound {
+		return dataset.Fail(dataset.Corrupt, "sound is stored more than %d MiB ahead of the pictures", maxSound>>20)
+	}
+	return p.finishClips(ctx)
+}
+
+func (p *pass) endOf(f feed) error {
+	switch f {
+	case native:
+		p.native.done = true
+	case sound:
+		p.sound.done = true
+	case p.decider():
+		p.known = math.MaxInt64
+		if p.cuts != nil && len(p.clips) > 0 {
+			return p.closeClip(p.clips[len(p.clips)-1], p.pace.end())
+		}
+	}
+	return nil
+}
+
+// decider is the feed that decides where clips begin and how far that is known.
+func (p *pass) decider() feed {
+	if p.m.has(taps) {
+		return taps
+	}
+	return clips
+}
+
+// pace tells how long frames last, from their times.
+type pace struct {
+	frames int
+	last   int64
+	step   int64 // between the last two; before there are two, by the header
+}
+
+func (p *pace) add(at int64) {
+	if p.frames > 0 {
+		p.step = max(1, at-p.last)
+	}
+	p.frames++
+	p.last = at
+}
+
+// end is the end of the last frame, which lasts as long as the one before it.
+func (p *pace) end() int64 { return p.last + p.step }
+
+func (p *pass) picture(pk packet) error {
+	pk.at += int64(p.from) * int64(p.m.clock)
+	if pk.feed == p.decider() {
+		p.pace.add(pk.at)
+	}
+	if pk.feed == p.decider() && p.cuts != nil {
+		if err := p.cut(pk); err != nil {
+			return err
+		}
+	}
+	if pk.feed == taps {
+		p.free(pk)
+		return nil
+	}
+	p.waiting[pk.feed] = append(p.waiting[pk.feed], pk)
+	if p.waitSize += len(pk.data); p.waitSize > maxWaiting {
+		return dataset.Fail(dataset.Internal, "the decoder's outputs are more than %d MiB apart", maxWaiting>>20)
+	}
+	return nil
+}
+
+// assignAll gives the frames that are known to belong to a clip to it.
+func (p *pass) assignAll() {
+	for _, f := range []feed{clips, smalls, images} {
+		n := 0
+		for n < len(p.waiting[f]) && p.waiting[f][n].at <= p.known {
+			p.waitSize -= len(p.waiting[f][n].data)
+			p.assign(p.waiting[f][n])
+			n++
+		}
+		p.waiting[f] = slices.Delete(p.waiting[f], 0, n)
+		if p.ended[f] && p.known == math.MaxInt64 {
+			p.passUntil(f, math.MaxInt64)
+		}
+	}
+}
+
+// passUntil notes that a feed has gone past the clips that end at or before t.
+func (p *pass) passUntil(f feed, t int64) {
+	for p.at[f] < len(p.clips) && p.clips[p.at[f]].end <= t {
+		p.clips[p.at[f]].passed[f] = true
+		p.at[f]++
+	}
+}
+
+func (p *pass) assign(pk packet) {
+	p.passUntil(pk.feed, pk.at)
+	if p.at[pk.feed] == len(p.clips) {
+		p.free(pk)
+		return
+	}
+	c := p.clips[p.at[pk.feed]]
+	if pk.at < c.start || c.fate != alive {
+		p.free(pk)
+		return
+	}
+	switch pk.feed {
+	case clips:
+		p.hold(c, pk)
+	case smalls:
+		s := p.m.small
+		c.motion.Add(pk.data[:s.w*s.h], s.w, s.h)
+		c.uniform.add(pk, p.free)
+	case images:
+		c.keyFrames.add(pk, c.start, p.m.image, p.free)
+	}
+}
+
+func (p *pass) free(pk packet) { p.pools.put(pk.feed, pk.data) }
+
+// finishClips asks for the stills of clips that have had all feeds, and forgets
+// what no clip needs any more.
+func (p *pass) finishClips(ctx context.Context) error {
+	for p.finished < len(p.clips) {
+		c := p.clips[p.finished]
+		if c.end == openEnd {
+			break
+		}
+		if c.fate == alive {
+			if !c.passed[clips] || !c.passed[smalls] || !c.passed[images] ||
+				p.m.audio != nil && p.sound.end() < sampleAt(p.sound.rate, c.row.End) {
+				break
+			}
+			if err := p.finish(ctx, c); err != nil {
+				return err
+			}
+		}
+		p.finished++
+	}
+	needed := p.known
+	if p.finished < len(p.clips) {
+		needed = min(needed, p.clips[p.finished].start)
+	}
+	if p.m.audio != nil && needed > math.MinInt64 {
+		p.sound.forget(sampleAt(p.sound.rate, p.m.clock.seconds(needed)))
+	}
+	n := min(p.at[clips], p.at[smalls], p.at[images], p.finished)
+	if p.m.audio != nil {
+		n = min(n, p.heard)
+		p.heard -= n
+	}
+	p.clips = slices.Delete(p.clips, 0, n)
+	p.at[clips], p.at[smalls], p.at[images], p.finished = p.at[clips]-n, p.at[smalls]-n, p.at[images]-n, p.finished-n
+	return nil
+}

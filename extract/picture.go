@@ -1,0 +1,174 @@
+package extract
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"micodata/internal/ffmpeg"
+)
+
+// size is that of a picture in pixels.
+type size struct{ w, h int }
+
+func (s size) turned() size { return size{s.h, s.w} }
+func (s size) even() size   { return size{max(2, s.w&^1), max(2, s.h&^1)} }
+
+// bytes is the length of a frame in yuv420p, rows without padding.
+func (s size) bytes() int { return s.w*s.h + 2*((s.w+1)/2)*((s.h+1)/2) }
+
+// by scales by f, keeping at least one pixel.
+func (s size) by(f float64) size {
+	return size{max(1, int(math.Round(float64(s.w)*f))), max(1, int(math.Round(float64(s.h)*f)))}
+}
+
+// shownSize is the size of the picture upright and with square pixels.
+func shownSize(v ffmpeg.Video) size {
+	s := size{v.Width, v.Height}
+	if aspect := v.SampleAspect.Float(); aspect > 0 {
+		// Beyond maxSide, the aspect is a broken header's.
+		if w := math.Round(float64(s.w) * aspect); w >= 1 && w <= maxSide {
+			s.w = int(w)
+		}
+	}
+	if v.Rotation%180 != 0 {
+		s = s.turned()
+	}
+	return s
+}
+
+// clipSize is shown in at most the given number of lines (0: any), even.
+func clipSize(shown size, lines int) size {
+	if lines == 0 || shown.h <= lines {
+		return shown.even()
+	}
+	f := float64(lines) / float64(shown.h)
+	half := math.Round(float64(shown.w) * f / 2)
+	return size{2 * int(max(1, half)), lines}.even()
+}
+
+// imageSize is shown with its long side at most longest.
+func imageSize(shown size, longest int) size {
+	return shown.by(min(1, float64(longest)/float64(max(shown.w, shown.h))))
+}
+
+// smallSize is shown with its short side at most shortest, and its long side
+// bounded for pictures that are all but a line.
+func smallSize(shown size, shortest, longest int) size {
+	return imageSize(shown.by(min(1, float64(shortest)/float64(min(shown.w, shown.h)))), max(longest, shortest))
+}
+
+// colours say how the numbers in a source's pictures mean light.
+type colours struct {
+	matrix    string // of the frames we store, by swscale's and x264's name
+	primaries string // "" when unknown
+	transfer  string // "" when unknown
+	isFull    bool   // 0..255 in the source
+	isRGB     bool   // in the source
+	hdr       string // zscale's name of the source's transfer if it is HDR's
+}
+
+// coloursOf reads a probe. Frames are stored with the source's own matrix where
+// H.264 players can be told of it, since changing it costs a pass and precision.
+// Untagged pictures are BT.709 from 720 lines or 1280 columns on, BT.601 below,
+// as players take them.
+func coloursOf(v ffmpeg.Video) colours {
+	c := colours{
+		isFull: v.ColorRange == "pc" || strings.HasPrefix(v.PixelFormat, "yuvj"),
+		isRGB:  v.ColorSpace == "gbr" || isRGB(v.PixelFormat),
+	}
+	switch v.ColorTransfer {
+	case "smpte2084", "arib-std-b67":
+		return colours{matrix: "bt709", primaries: "bt709", transfer: "bt709", hdr: v.ColorTransfer}
+	}
+	switch v.ColorSpace {
+	case "bt709", "smpte170m":
+		c.matrix = v.ColorSpace
+	case "bt470bg":
+		c.matrix = "smpte170m" // the same numbers
+	case "bt2020nc":
+		c.matrix = "bt2020nc"
+	default:
+		c.matrix = "smpte170m"
+		if v.Height >= 720 || v.Width >= 1280 {
+			c.matrix = "bt709"
+		}
+	}
+	c.primaries, c.transfer = known(v.ColorPrimaries), known(v.ColorTransfer)
+	return c
+}
+
+func isRGB(format string) bool {
+	for _, prefix := range []string{"rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8", "x2rgb", "x2bgr", "bayer"} {
+		if strings.HasPrefix(format, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// known drops names that say nothing or that would need quoting.
+func known(name string) string {
+	if name == "unknown" || name == "reserved" || strings.ContainsFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-'
+	}) {
+		return ""
+	}
+	return name
+}
+
+// swscaleMatrix is matrix by the name that the scale filter knows.
+func (c colours) swscaleMatrix() string { return strings.TrimSuffix(c.matrix, "nc") }
+
+// storeFilter is filtergraph text that brings a source's frame to the given size
+// upright in limited-range yuv420p, scaling before turning so that the turn is
+// cheap.
+func storeFilter(v ffmpeg.Video, c colours, to size) string {
+	upright := to
+	if v.Rotation%180 != 0 {
+		to = to.turned()
+	}
+	var steps []string
+	stored := size{v.Width, v.Height}
+	plain := v.PixelFormat == "yuv420p" && !c.isFull
+	switch {
+	case stored == to && plain:
+	case stored.even() == to && plain && shownSize(v).even() == upright:
+		steps = append(steps, fmt.Sprintf("crop=%d:%d:0:0", to.w, to.h))
+	default:
+		scale := fmt.Sprintf("scale=%d:%d:flags=bicubic", to.w, to.h)
+		if c.isFull && !c.isRGB {
+			scale += ":in_range=pc:out_range=tv"
+		}
+		if c.isRGB {
+			scale += ":out_range=tv:out_color_matrix=" + c.swscaleMatrix()
+		}
+		steps = append(steps, scale)
+	}
+	if c.hdr != "" {
+		steps = append(steps, toneMap(c.hdr))
+	}
+	steps = append(steps, "format=yuv420p")
+	if v.Flip {
+		steps = append(steps, "hflip")
+	}
+	switch v.Rotation {
+	case 90:
+		steps = append(steps, "transpose=clock")
+	case 180:
+		steps = append(steps, "hflip", "vflip")
+	case 270:
+		steps = append(steps, "transpose=cclock")
+	}
+	return strings.Join(steps, ",")
+}
+
+// toneMap turns HDR into BT.709. Diffuse white, 203 cd/m2 by BT.2408, is the
+// unit of light; what is above 1000 cd/m2, the usual mastering peak, is white.
+// Mobius keeps all below 0.3 as it is. The peak is fixed, so that the picture
+// does not pump with each frame's metadata.
+func toneMap(transfer string) string {
+	const white, peak = 203, 1000
+	return fmt.Sprintf("zscale=tin=%s:min=bt2020nc:pin=bt2020:rin=tv:t=linear:npl=%d,format=gbrpf32le,zscale=p=bt709,"+
+		"tonemap=tonemap=mobius:param=0.3:desat=0:peak=%.4f,zscale=t=bt709:m=bt709:r=tv", transfer, white, float64(peak)/white)
+}

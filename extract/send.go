@@ -1,0 +1,207 @@
+package extract
+
+import (
+	"context"
+	"math"
+
+	"micodata/dataset"
+	"micodata/extract/measure"
+)
+
+// hold takes a frame of a clip's video.
+func (p *pass) hold(c *clip, pk packet) {
+	if c.slot == 0 && c.end == openEnd && pk.at-c.start < p.cuts.min && c.heldBytes+len(pk.data) <= maxHeld {
+		c.held = append(c.held, pk)
+		c.heldBytes += len(pk.data)
+		return
+	}
+	p.startVideo(c)
+	p.sendFrame(c, pk)
+}
+
+// startVideo gives a clip its place on the encoder's clock.
+func (p *pass) startVideo(c *clip) {
+	if c.slot != 0 {
+		return
+	}
+	p.lastSlot++
+	c.slot = p.lastSlot
+	p.back.expect(c)
+	for _, pk := range c.held {
+		p.sendFrame(c, pk)
+	}
+	c.held = nil
+}
+
+// sendFrame sends a frame to the encoder. The first frame of a clip is shown
+// from the clip's start on, even if a given span starts within the frame before
+// it: so the video needs no edit list, and every other frame has its own time.
+func (p *pass) sendFrame(c *clip, pk packet) {
+	at := c.slot * p.job.slot * int64(p.m.clock)
+	if c.isBegun {
+		at += pk.at - c.start
+	}
+	c.isBegun = true
+	p.out = append(p.out, message{lane: videoLane, at: at, data: pk.data, done: clips})
+}
+
+// Sound goes to the encoder in whole AAC frames, each clip's followed by at
+// least two frames of silence: a window of AAC spans two frames, so that nothing
+// of a clip is heard in the next.
+const (
+	aacFrame    = 1024
+	aacSilence  = 2 * aacFrame
+	soundAtOnce = 1 << 14 // samples in a message
+)
+
+// sendSound sends what there is of the sound of clips, in their order.
+func (p *pass) sendSound() {
+	if p.m.audio == nil {
+		return
+	}
+	for p.heard < len(p.clips) {
+		c := p.clips[p.heard]
+		if c.fate == alive && !(c.passed[clips] && c.slot == 0) && !p.sendSoundOf(c) {
+			break
+		}
+		p.heard++
+	}
+	needed := sampleAt(p.native.rate, p.m.clock.seconds(p.known))
+	if p.known == math.MaxInt64 {
+		needed = math.MaxInt64
+	}
+	if p.heard < len(p.clips) {
+		c := p.clips[p.heard]
+		needed = min(needed, sampleAt(p.native.rate, p.m.clock.seconds(c.start))+c.sent)
+	}
+	p.native.forget(needed)
+}
+
+// sendSoundOf reports whether all of the clip's sound has been sent.
+func (p *pass) sendSoundOf(c *clip) bool {
+	if c.slot == 0 {
+		return false
+	}
+	start := sampleAt(p.native.rate, p.m.clock.seconds(c.start))
+	isClosed := c.end != openEnd
+	end := sampleAt(p.native.rate, p.m.clock.seconds(min(c.end, p.known)))
+	if isClosed {
+		start, end = sampleAt(p.native.rate, c.row.Start), sampleAt(p.native.rate, c.row.End)
+	}
+	base := c.slot * p.job.slot * int64(p.native.rate)
+	send := func(pcm []byte) {
+		p.out = append(p.out, message{lane: audioLane, at: base + c.sent, data: pcm, done: feeds})
+		c.sent += int64(len(pcm) / p.native.frameBytes())
+	}
+	until := min(end, p.native.end())
+	for start+c.sent < until {
+		n := min(until-start-c.sent, soundAtOnce)
+		if n < soundAtOnce && !isClosed {
+			return false // more will come
+		}
+		send(p.native.slice(start+c.sent, start+c.sent+n))
+	}
+	if !isClosed || start+c.sent < end {
+		return false
+	}
+	silence := aacSilence + (aacFrame-c.sent%aacFrame)%aacFrame
+	send(make([]byte, silence*int64(p.native.frameBytes())))
+	return true
+}
+
+// finish asks for a clip's stills and makes what needs no encoder.
+func (p *pass) finish(ctx context.Context, c *clip) error {
+	if err := p.trim(c); err != nil {
+		return p.giveUp(c, err)
+	}
+	if c.slot == 0 {
+		return p.giveUp(c, dataset.Fail(dataset.TooShort, "no frame of the source lies in it"))
+	}
+	if len(c.keyFrames.frames) == 0 || len(c.uniform.frames) == 0 {
+		return p.giveUp(c, dataset.Fail(dataset.TooShort, "no frame that is looked at lies in it"))
+	}
+	c.row.Motion = c.motion.Mean()
+	if err := p.separateSound(ctx, c); err != nil {
+		return p.giveUp(c, err)
+	}
+	key := c.keyFrames.pick(c.start, c.end)
+	for i, f := range c.keyFrames.frames {
+		if i == key {
+			c.row.ImageTime = p.m.clock.seconds(f.at) - c.row.Start
+			p.back.ask(c, imageLane)
+			p.out = append(p.out, message{lane: imageLane, at: p.back.asked[imageLane], data: f.data, done: images})
+		} else {
+			p.free(f.packet)
+		}
+	}
+	c.order = c.uniform.pick(p.job.settings.Frames, c.start, c.end)
+	p.askUniform(c)
+	c.keyFrames, c.uniform = keyFrames{}, uniform{}
+	c.isAsked = true
+	return nil
+}
+
+// trim ends a given span where the source does.
+func (p *pass) trim(c *clip) error {
+	end := p.m.clock.seconds(p.pace.end())
+	if p.cuts != nil || c.row.End <= end {
+		return nil
+	}
+	promised := p.m.end
+	if p.until > 0 {
+		promised = min(promised, float64(p.until))
+	}
+	if end < wholeShare*promised {
+		return dataset.Fail(dataset.Corrupt, "decoding ended at %.3f s of %.3f s", end, p.m.end)
+	}
+	if end = max(end, p.m.end); c.row.End > end {
+		c.row.End, c.end = end, p.m.clock.ticks(end)
+	}
+	return nil
+}
+
+// askUniform asks for a JPEG of each frame in the clip's order, once for those
+// that are there twice.
+func (p *pass) askUniform(c *clip) {
+	next := 0 // of order
+	for i, f := range c.uniform.frames {
+		if next == len(c.order) || c.order[next] != i {
+			p.free(f)
+			continue
+		}
+		for next < len(c.order) && c.order[next] == i {
+			c.order[next] = len(c.frameAt)
+			next++
+		}
+		c.frameAt = append(c.frameAt, p.m.clock.seconds(f.at)-c.row.Start)
+		p.back.ask(c, smallLane)
+		p.out = append(p.out, message{lane: smallLane, at: p.back.asked[smallLane], data: f.data, done: smalls})
+	}
+}
+
+// giveUp makes a clip's row a failed one. An error that is not the clip's ends
+// the run.
+func (p *pass) giveUp(c *clip, err error) error {
+	if _, ok := dataset.AsItem(err); !ok {
+		return err
+	}
+	p.abandon(c, short)
+	c.row.Outcome = dataset.OutcomeOf(dataset.Failed, err)
+	return p.done(c)
+}
+
+// separateSound cuts the clip's sound out of the source's.
+func (p *pass) separateSound(ctx context.Context, c *clip) error {
+	c.row.Silence = 1
+	if p.m.audio == nil || p.sound.next() == math.MinInt64 {
+		return nil
+	}
+	start := sampleAt(p.sound.rate, c.row.Start)
+	samples := sampleAt(p.sound.rate, c.row.End-c.row.Start)
+	data := p.sound.slice(start, start+samples)
+	c.row.Silence = measure.Silence(data, p.sound.rate, p.sound.channels)
+	var err error
+	c.row.Audio, err = encodeSound(ctx, p.tools, p.job.settings.AudioFormat, data, p.sound.rate, p.sound.channels)
+	c.row.AudioRate, c.row.AudioChannels = int32(p.sound.rate), int32(p.sound.channels)
+	return err
+}

@@ -1,0 +1,179 @@
+package extract
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/mewkiz/flac"
+	"github.com/mewkiz/flac/frame"
+	"github.com/mewkiz/flac/meta"
+
+	"micodata/dataset"
+	"micodata/internal/ffmpeg"
+	"micodata/internal/table"
+)
+
+// encodeSound makes a file of little-endian 16-bit PCM, interleaved. MP3 costs a
+// run of ffmpeg a clip.
+func encodeSound(ctx context.Context, tools ffmpeg.Tools, format string, pcm []byte, rate, channels int) (table.Blob, error) {
+	var data []byte
+	var err error
+	switch format {
+	case "flac":
+		data, err = encodeFLAC(pcm, rate, channels)
+	case "mp3":
+		data, err = encodeMP3(ctx, tools, pcm, rate, channels)
+	default:
+		data = append(wavHeader(len(pcm), rate, channels), pcm...)
+	}
+	if err != nil {
+		return table.Blob{}, fmt.Errorf("encode sound as %s: %w", format, err)
+	}
+	return table.Blob{Bytes: data, Path: "audio." + format}, nil
+}
+
+// flacBlock is the reference encoder's block size at 44.1 kHz and its default
+// presets.
+const flacBlock = 4096
+
+func encodeFLAC(pcm []byte, rate, channels int) ([]byte, error) {
+	out := new(seekBuffer)
+	info := &meta.StreamInfo{BlockSizeMin: flacBlock, BlockSizeMax: flacBlock, SampleRate: uint32(rate), NChannels: uint8(channels), BitsPerSample: 16}
+	enc, err := flac.NewEncoder(out, info)
+	if err != nil {
+		return nil, err
+	}
+	enc.EnablePredictionAnalysis(false) // it tries all parameters, see predict
+	samples := make([]int32, flacBlock*channels)
+	layout := [...]frame.Channels{1: frame.ChannelsMono, 2: frame.ChannelsLR}[channels]
+	for len(pcm) > 0 {
+		n := min(len(pcm)/(2*channels), flacBlock)
+		f := &frame.Frame{Header: frame.Header{HasFixedBlockSize: true, BlockSize: uint16(n), SampleRate: uint32(rate), Channels: layout, BitsPerSample: 16}}
+		for ch := range channels {
+			s := samples[ch*flacBlock:][:n]
+			for i := range s {
+				s[i] = int32(int16(binary.LittleEndian.Uint16(pcm[2*(i*channels+ch):])))
+			}
+			f.Subframes = append(f.Subframes, predict(s))
+		}
+		if err := enc.WriteFrame(f); err != nil {
+			return nil, err
+		}
+		pcm = pcm[n*channels*2:]
+	}
+	if err := enc.Close(); err != nil {
+		return nil, err
+	}
+	return out.data, nil
+}
+
+// predict chooses how to code a channel's samples: by the fixed predictor whose
+// residuals are smallest in sum, as the reference encoder does, and the Rice
+// parameter that fits their mean.
+func predict(s []int32) *frame.Subframe {
+	sub := &frame.Subframe{Samples: s, NSamples: len(s)}
+	const orders = 5
+	if len(s) < orders {
+		sub.Pred = frame.PredVerbatim
+		return sub
+	}
+	var sums [orders]int64
+	var last [orders]int64 // differences of each order at the sample before
+	for i, v := range s {
+		d := int64(v)
+		for o := range orders {
+			if i >= orders {
+				sums[o] += max(d, -d)
+			}
+			d, last[o] = d-last[o], d
+		}
+	}
+	best := 0
+	for o, sum := range sums {
+		if sum < sums[best] {
+			best = o
+		}
+	}
+	if slices.Max(s) == slices.Min(s) {
+		sub.Pred = frame.PredConstant
+		return sub
+	}
+	// Folded to be positive, residuals are twice as large; a geometric
+	// distribution is best coded with k = log2(mean * ln 2).
+	mean := 2 * float64(sums[best]) / float64(len(s))
+	k := min(max(0, math.Ceil(math.Log2(mean*math.Ln2+1e-9))), 14) // 15 is an escape
+	sub.Pred, sub.Order = frame.PredFixed, best
+	sub.SubHeader.ResidualCodingMethod = frame.ResidualCodingMethodRice1
+	sub.RiceSubframe = &frame.RiceSubframe{Partitions: []frame.RicePartition{{Param: uint(k)}}}
+	return sub
+}
+
+// seekBuffer is an io.WriteSeeker in memory: the FLAC encoder writes its header
+// again at the end.
+type seekBuffer struct {
+	data []byte
+	at   int
+}
+
+func (b *seekBuffer) Write(p []byte) (int, error) {
+	n := copy(b.data[b.at:], p)
+	b.data = append(b.data, p[n:]...)
+	b.at += len(p)
+	return len(p), nil
+}
+
+var errSeek = errors.New("seek outside of the buffer")
+
+func (b *seekBuffer) Seek(offset int64, whence int) (int64, error) {
+	base := [...]int{io.SeekStart: 0, io.SeekCurrent: b.at, io.SeekEnd: len(b.data)}[whence]
+	at := int64(base) + offset
+	if at < 0 || at > int64(len(b.data)) {
+		return 0, errSeek
+	}
+	b.at = int(at)
+	return at, nil
+}
+
+// wavHeader is the canonical 44 bytes of 16-bit PCM.
+func wavHeader(size, rate, channels int) []byte {
+	le := binary.LittleEndian
+	h := append([]byte("RIFF"), 0, 0, 0, 0)
+	le.PutUint32(h[4:], uint32(min(int64(size)+36, math.MaxUint32)))
+	h = append(h, "WAVEfmt "...)
+	h = le.AppendUint32(h, 16)
+	h = le.AppendUint16(h, 1)
+	h = le.AppendUint16(h, uint16(channels))
+	h = le.AppendUint32(h, uint32(rate))
+	h = le.AppendUint32(h, uint32(rate*channels*2))
+	h = le.AppendUint16(h, uint16(channels*2))
+	h = le.AppendUint16(h, 16)
+	h = append(h, "data"...)
+	return le.AppendUint32(h, uint32(size))
+}
+
+func encodeMP3(ctx context.Context, tools ffmpeg.Tools, pcm []byte, rate, channels int) ([]byte, error) {
+	var out bytes.Buffer
+	p, err := tools.Start(ctx, ffmpeg.Job{
+		Args: []string{"-f", "s16le", "-ar", strconv.Itoa(rate), "-ac", strconv.Itoa(channels), "-i", ffmpeg.InputURL(0),
+			"-c:a", "libmp3lame", "-b:a", strconv.Itoa(64000 * channels), "-threads", "1",
+			"-fflags", "+bitexact", "-flags:a", "+bitexact", "-f", "mp3", "-id3v2_version", "0", ffmpeg.OutputURL(1, 0)},
+		Inputs:  []ffmpeg.Feed{ffmpeg.Copy(bytes.NewReader(pcm))},
+		Outputs: 1,
+	})
+	if err != nil {
+		return nil, err
+	}
+	r := p.Output(0)
+	_, readErr := io.Copy(&out, r)
+	if err := p.Wait(); err != nil {
+		return nil, itemError(err, "", dataset.Internal)
+	}
+	return out.Bytes(), readErr
+}

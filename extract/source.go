@@ -1,0 +1,258 @@
+package extract
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"micodata/dataset"
+	"micodata/internal/ffmpeg"
+)
+
+// extraction is the work on one source.
+type extraction struct {
+	env   *Env
+	src   *dataset.Source
+	place int // of the source in its part
+	rows  *rows
+
+	m      *media
+	tracks []track // subtitles
+	pools  *pools
+
+	numbered  int // clips that have a number
+	longs     []*clip
+	decodeErr error   // the decoder's, of the first pass
+	decoded   float64 // seconds, up to the end of the last frame
+}
+
+// run makes all rows of the source. Its error is one that ends the run.
+func (e *extraction) run(ctx context.Context) error {
+	err := e.extract(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		if _, ok := dataset.AsItem(err); !ok {
+			return fmt.Errorf("extract %s: %w", e.src.URI, err)
+		}
+		status := dataset.Failed
+		if e.src.Status == dataset.Skipped {
+			status = dataset.Skipped
+		}
+		if err := e.fail(status, err); err != nil {
+			return err
+		}
+	}
+	return e.rows.end(e.place)
+}
+
+// fail gives a row to every clip that has a number and no row, and a row to the
+// source if it has none at all.
+func (e *extraction) fail(status string, err error) error {
+	missing := e.rows.missing(e.place, e.numbered)
+	if len(missing) == 0 {
+		missing = []int{e.numbered}
+	}
+	for _, n := range missing {
+		c := &clip{number: n}
+		c.row.Outcome = dataset.OutcomeOf(status, err)
+		if err := e.add(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add hands a clip's row on.
+func (e *extraction) add(c *clip) error {
+	c.row.SourceID = e.src.ID
+	c.row.Key = dataset.Key(e.src.ID, c.number)
+	c.row.ClipID = cmp.Or(c.row.ClipID, c.row.Key)
+	return e.rows.add(e.place, c.number, &c.row)
+}
+
+func (e *extraction) extract(ctx context.Context) error {
+	if e.src.Status != dataset.OK {
+		return &dataset.ItemError{Class: e.src.Class, Err: errors.New(e.src.Error)}
+	}
+	probe, err := readProbe(e.src.Probe)
+	if err != nil {
+		return err
+	}
+	path, remove, err := e.env.localMedia(ctx, e.src)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	given := len(e.src.Spans) > 0
+	if e.m, err = newMedia(path, probe, e.env.Settings, !given); err != nil {
+		return err
+	}
+	if err := e.env.checkFilters(e.m); err != nil {
+		return err
+	}
+	if e.tracks, err = e.subtitles(ctx, probe); err != nil {
+		return err
+	}
+	e.pools = newPools()
+	if given {
+		return e.givenSpans(ctx)
+	}
+	return e.findSpans(ctx)
+}
+
+// wholeGridBelow is the length of a clip below which the grids could miss it, or
+// leave it little choice.
+const wholeGridBelow = time.Second
+
+// findSpans cuts the source while it is decoded, then splits the scenes that
+// turned out too long.
+func (e *extraction) findSpans(ctx context.Context) error {
+	s := e.env.Settings
+	cuts := newCutter(s, e.m)
+	p := e.newPass(s.MaxClip.Seconds())
+	p.cuts, p.known = cuts, math.MinInt64
+	var err error
+	e.decodeErr, err = p.run(ctx, s.MinClip < wholeGridBelow)
+	e.numbered, e.decoded = cuts.numbered, e.m.clock.seconds(p.pace.end())
+	if err != nil {
+		return err
+	}
+	if cuts.seen == 0 {
+		return e.nothingDecoded()
+	}
+	if len(e.longs) > 0 {
+		var parts []*clip
+		for _, c := range e.longs {
+			parts = append(parts, c.split(cuts.max)...)
+		}
+		for _, c := range parts {
+			c.row.Start, c.row.End = e.m.clock.seconds(c.start), e.m.clock.seconds(c.end)
+		}
+		if err := e.cutSpans(ctx, parts); err != nil {
+			return err
+		}
+	}
+	return e.truncated()
+}
+
+// givenSpans cuts at the list's spans. Spans that overlap cost a pass more for
+// each that lies over a moment.
+func (e *extraction) givenSpans(ctx context.Context) error {
+	spans := slices.Clone(e.src.Spans)
+	slices.SortStableFunc(spans, func(a, b dataset.Span) int {
+		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End))
+	})
+	e.numbered = len(spans)
+	var layers [][]*clip
+	for i, s := range spans {
+		c := &clip{number: i, start: e.m.clock.ticks(s.Start), end: e.m.clock.ticks(s.End)}
+		c.row = dataset.Clip{ClipID: s.ClipID, Start: s.Start, End: s.End, Text: s.Text}
+		l := slices.IndexFunc(layers, func(l []*clip) bool { return l[len(l)-1].end <= c.start })
+		if l < 0 {
+			l = len(layers)
+			layers = append(layers, nil)
+		}
+		layers[l] = append(layers[l], c)
+	}
+	for _, l := range layers {
+		if err := e.cutSpans(ctx, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cutSpans makes a pass over clips that are known beforehand, in order of time
+// and without overlap.
+func (e *extraction) cutSpans(ctx context.Context, known []*clip) error {
+	longest, shortest := 0., math.Inf(1)
+	for _, c := range known {
+		longest, shortest = max(longest, c.row.End-c.row.Start), min(shortest, c.row.End-c.row.Start)
+	}
+	m := *e.m
+	m.plan = nil
+	p := e.newPass(longest)
+	p.m, p.job.m, p.back.job.m = &m, &m, &m
+	p.clips, p.known = known, math.MaxInt64
+	p.until = int(math.Ceil(known[len(known)-1].row.End)) + 1
+	decodeErr, err := p.run(ctx, shortest < wholeGridBelow.Seconds())
+	if err != nil {
+		return err
+	}
+	if p.pace.frames == 0 && decodeErr != nil {
+		e.decodeErr = decodeErr
+		return e.nothingDecoded()
+	}
+	return nil
+}
+
+func (e *extraction) newPass(longest float64) *pass {
+	p := &pass{tools: e.env.Tools, m: e.m, pools: e.pools, done: e.done,
+		job: encodeJob{m: e.m, settings: e.env.Settings, slot: slotFor(longest)}}
+	num, den := e.m.frameRate()
+	p.pace.step = max(1, e.m.clock.ticks(float64(den)/float64(num)))
+	if e.m.audio != nil {
+		p.native = pcm{rate: e.m.nativeRate, channels: e.m.nativeChannels}
+		p.sound = pcm{rate: e.m.soundRate, channels: e.m.soundChannels}
+	}
+	p.back = collector{job: p.job, bySlot: map[int64]*clip{}}
+	p.back.complete = func(c *clip) error {
+		c.row.Key = dataset.Key(e.src.ID, c.number)
+		if err := e.assemble(c, &p.back); err != nil {
+			return err
+		}
+		return e.done(c)
+	}
+	return p
+}
+
+// done takes a clip that is ready or has failed, and those to split later.
+func (e *extraction) done(c *clip) error {
+	if c.fate == long {
+		e.longs = append(e.longs, c)
+		return nil
+	}
+	if c.row.Status == dataset.OK {
+		c.row.Subtitles = cuesWithin(e.tracks, c.row.Start, c.row.End)
+	}
+	return e.add(c)
+}
+
+// nothingDecoded is the failure of a source without a single frame.
+func (e *extraction) nothingDecoded() error {
+	if e.decodeErr == nil {
+		return dataset.Fail(dataset.Corrupt, "no frame could be decoded")
+	}
+	return itemError(e.decodeErr, e.m.path, dataset.Corrupt)
+}
+
+// wholeShare is how much of the duration in the header must be decoded for a
+// source to count as whole: containers' durations are rough, and often those of
+// a longer track.
+const wholeShare = 0.95
+
+// truncated adds a row for what could not be decoded at the end of a source.
+func (e *extraction) truncated() error {
+	promised := e.m.end
+	if promised == 0 && e.decodeErr != nil {
+		promised = e.m.duration
+	}
+	if e.decoded >= wholeShare*promised {
+		return nil
+	}
+	err := dataset.Fail(dataset.Corrupt, "decoding ended at %.3f s of %.3f s", e.decoded, promised)
+	var timeout *ffmpeg.TimeoutError
+	if errors.As(e.decodeErr, &timeout) {
+		err = dataset.Fail(dataset.Timeout, "decoding ended at %.3f s of %.3f s: %w", e.decoded, promised, timeout)
+	}
+	c := &clip{number: e.numbered}
+	c.row.Start, c.row.End = e.decoded, promised
+	c.row.Outcome = dataset.OutcomeOf(dataset.Failed, err)
+	return e.add(c)
+}
