@@ -56,7 +56,7 @@ demo: setup build
 	@echo '  python3 -c "import datasets; print(datasets.load_dataset(\"parquet\", data_files=\"demo/data/train-*.parquet\")[\"train\"])"'
 
 bench: setup build
-	tools/bench/run.sh bin/micodata $(SAMPLES)
+	python3 tools/bench/bench.py bin/micodata $(SAMPLES)
 
 fuzz:
 	tools/fuzz.sh 30s

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"micodata/dataset"
@@ -12,13 +14,33 @@ import (
 
 // listFlags say how lists are read; what matters of them is in the parts.
 type listFlags struct {
-	URLCol       string `json:"url_col"`
-	IDCol        string `json:"id_col"`
-	TextCol      string `json:"text_col"`
-	TitleCol     string `json:"title_col"`
-	LicenseCol   string `json:"license_col"`
-	ClipsCol     string `json:"clips_col"`
-	AllowPrivate bool   `json:"allow_private"`
+	URLCol     string `json:"url_col"`
+	IDCol      string `json:"id_col"`
+	TextCol    string `json:"text_col"`
+	TitleCol   string `json:"title_col"`
+	LicenseCol string `json:"license_col"`
+	ClipsCol   string `json:"clips_col"`
+}
+
+// fetchFlags bound what is fetched from URLs.
+type fetchFlags struct {
+	AllowPrivate bool          `json:"allow_private"`
+	FetchTimeout time.Duration `json:"fetch_timeout"`
+	FetchStall   time.Duration `json:"fetch_stall"`
+	Redirects    int           `json:"redirects"`
+	Attempts     int           `json:"attempts"`
+}
+
+func defaultFetch() fetchFlags {
+	return fetchFlags{FetchTimeout: time.Hour, FetchStall: time.Minute, Redirects: 10, Attempts: 5}
+}
+
+func (f fetchFlags) options() ingest.HTTPOptions {
+	redirects := f.Redirects
+	if redirects == 0 {
+		redirects = -1 // none; 0 would be the default
+	}
+	return ingest.HTTPOptions{AllowPrivate: f.AllowPrivate, Timeout: f.FetchTimeout, StallTimeout: f.FetchStall, Redirects: redirects, Attempts: f.Attempts}
 }
 
 func (l listFlags) options(a *app, skip ...string) ingest.ListOptions {
@@ -34,7 +56,7 @@ func sourcesWanted(cmd *cobra.Command, args []string) error {
 }
 
 func (a *app) ingestCommand() *cobra.Command {
-	settings, list, work, out := defaultIngest(), listFlags{}, workFlags{}, ""
+	settings, list, fetch, work, out := defaultIngest(), listFlags{}, defaultFetch(), workFlags{}, ""
 	cmd := &cobra.Command{
 		Use:   "ingest SOURCE... -o DATASET",
 		Short: "Raw video sources into a dataset: fetched, probed, hashed",
@@ -48,7 +70,7 @@ func (a *app) ingestCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			stage, err := s.ingestStage(ctx, &settings, ingest.HTTPOptions{AllowPrivate: list.AllowPrivate})
+			stage, err := s.ingestStage(ctx, &settings, fetch.options())
 			if err != nil {
 				return err
 			}
@@ -63,6 +85,7 @@ func (a *app) ingestCommand() *cobra.Command {
 	f.StringVarP(&out, "output", "o", "", "the dataset's folder")
 	bind(f, &settings)
 	bind(f, &list)
+	bind(f, &fetch)
 	bind(f, &work)
 	return cmd
 }
@@ -118,7 +141,7 @@ func (a *app) labelCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			stage, release, err := s.labelStage(ctx, &geo, label)
+			stage, _, release, err := s.labelStage(ctx, &geo, label)
 			if err != nil {
 				return err
 			}

@@ -44,4 +44,9 @@ var settingHelp = map[string]string{
 	"shard_bytes":       "most bytes of a shard",
 	"row_group_bytes":   "most bytes of a row group, which the writer holds in memory",
 	"splits":            "shares of the splits",
+	"fetch_timeout":     "longest time for one URL with all its attempts",
+	"fetch_stall":       "longest silence of a server",
+	"redirects":         "most redirects of one URL",
+	"attempts":          "failed requests in a row before a URL fails",
+	"cut":               "where clips begin when the list gives no spans: content, fixed:10s (every so often) or none",
 }

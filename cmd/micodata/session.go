@@ -74,7 +74,7 @@ func (a *app) open(ctx context.Context, flags *pflag.FlagSet, work *workFlags, d
 // checkFolder refuses a folder that is not what the command works on before
 // anything is made of it.
 func checkFolder(dir, mark string, create bool) error {
-	if isRemote(dir) {
+	if strings.Contains(dir, "://") {
 		return usagef("%s: datasets and sets are local folders in this version", dir)
 	}
 	fi, err := os.Stat(dir)

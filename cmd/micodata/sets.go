@@ -14,7 +14,6 @@ import (
 	"micodata/engine"
 	"micodata/extract"
 	"micodata/ingest"
-	"micodata/internal/ffmpeg"
 	"micodata/pseudolabel"
 	"micodata/shards"
 	"micodata/storage"
@@ -68,7 +67,7 @@ func (a *app) shardCommand() *cobra.Command {
 }
 
 func (a *app) runCommand() *cobra.Command {
-	in, list, settings := defaultIngest(), listFlags{}, shards.DefaultSettings()
+	in, list, fetch, settings := defaultIngest(), listFlags{}, defaultFetch(), shards.DefaultSettings()
 	var out, dir string
 	cmd := &cobra.Command{
 		Use:   "run SOURCE... -o OUT",
@@ -88,7 +87,7 @@ func (a *app) runCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		first, err := s.ingestStage(ctx, &in, ingest.HTTPOptions{AllowPrivate: list.AllowPrivate})
+		first, err := s.ingestStage(ctx, &in, fetch.options())
 		if err != nil {
 			return err
 		}
@@ -101,6 +100,7 @@ func (a *app) runCommand() *cobra.Command {
 	cmd.Flags().StringVar(&dir, "dataset", "", "the dataset's folder (default OUT/.dataset)")
 	bind(cmd.Flags(), &in)
 	bind(cmd.Flags(), &list)
+	bind(cmd.Flags(), &fetch)
 	bind(cmd.Flags(), &settings)
 	return cmd
 }
@@ -116,7 +116,7 @@ func (s *session) build(ctx context.Context, up *upstream, settings *shards.Sett
 	}
 	stages := []engine.Stage{cut}
 	failing := []string{dataset.StageExtract}
-	label, release, err := s.labelStage(ctx, &up.geo, up.label)
+	label, models, release, err := s.labelStage(ctx, &up.geo, up.label)
 	if err != nil {
 		return err
 	}
@@ -128,14 +128,14 @@ func (s *session) build(ctx context.Context, up *upstream, settings *shards.Sett
 	if err := runStages(stages); err != nil {
 		return err
 	}
-	if err := s.write(ctx, settings, out, label.Outputs); err != nil {
+	if err := s.write(ctx, settings, out, label.Outputs, models); err != nil {
 		return err
 	}
 	return s.finish(ctx, failing...)
 }
 
 // write makes the training set from the dataset's parts.
-func (s *session) write(ctx context.Context, settings *shards.Settings, out string, labels []string) error {
+func (s *session) write(ctx context.Context, settings *shards.Settings, out string, labels []string, models []shards.Model) error {
 	select {
 	case <-s.app.stop:
 		return engine.ErrInterrupted
@@ -147,7 +147,7 @@ func (s *session) write(ctx context.Context, settings *shards.Settings, out stri
 	}
 	begin := time.Now()
 	result, err := shards.Write(ctx, shards.Env{
-		Dataset: s.store, Out: store, Settings: *settings, Frozen: s.frozen, Labels: labels, Version: version(),
+		Dataset: s.store, Out: store, Settings: *settings, Frozen: s.frozen, Labels: labels, Version: version(), Models: models,
 	})
 	if err != nil {
 		return err
@@ -157,49 +157,11 @@ func (s *session) write(ctx context.Context, settings *shards.Settings, out stri
 	return nil
 }
 
-func (a *app) verifyCommand() *cobra.Command {
-	sample := 0.05
-	cmd := &cobra.Command{
-		Use:   "verify OUT [--sample P]",
-		Short: "Re-read a training set and check everything that is promised of it",
-		Args:  exactly("OUT"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			if sample < 0 || sample > 1 {
-				return usagef("--sample is a share from 0 to 1, not %v", sample)
-			}
-			if err := checkFolder(args[0], "manifest.json", false); err != nil {
-				return err
-			}
-			tools, err := ffmpeg.Find(ctx, a.global.ffmpeg)
-			if err != nil {
-				return err
-			}
-			store, err := storage.NewLocal(args[0])
-			if err != nil {
-				return err
-			}
-			report, err := shards.Verify(ctx, shards.VerifyEnv{Out: store, Tools: tools, Sample: sample})
-			if err != nil {
-				return err
-			}
-			for _, p := range report.Problems {
-				fmt.Fprintln(a.out, p)
-			}
-			if n := len(report.Problems); n > 0 {
-				return &failuresError{fmt.Sprintf("%s: %d problems in %d tuples (%d re-decoded)", args[0], n, report.Tuples, report.Sampled)}
-			}
-			fmt.Fprintf(a.out, "%s: %d tuples in %d shards are whole; %d were re-decoded and keep every promise\n",
-				args[0], report.Tuples, report.Shards, report.Sampled)
-			return nil
-		},
-	}
-	cmd.Flags().Float64Var(&sample, "sample", sample, "share of the tuples to re-decode, at least one a shard")
-	return cmd
-}
-
 // isUsage tells mistakes of the user that other packages found.
 func isUsage(err error) bool {
-	var u *ingest.UsageError
-	return errors.As(err, &u)
+	var (
+		u     *ingest.UsageError
+		other *shards.OtherSetError
+	)
+	return errors.As(err, &u) || errors.As(err, &other)
 }

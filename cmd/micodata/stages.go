@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"path"
 
 	"micodata/dataset"
 	"micodata/engine"
 	"micodata/extract"
 	"micodata/ingest"
 	"micodata/pseudolabel"
+	"micodata/shards"
 )
 
 type partSource = iter.Seq2[engine.Part, error]
@@ -77,7 +79,10 @@ func (s *session) ingestStage(ctx context.Context, settings *ingestSettings, htt
 	if err != nil {
 		return engine.Stage{}, err
 	}
-	env := ingest.Env{Store: s.store, Tools: s.tools, Settings: settings.Settings, Fingerprint: fp, Workers: s.work.workers(), HTTP: http}
+	env := ingest.Env{Store: s.store, Tools: s.tools, Settings: settings.Settings, Fingerprint: fp, Workers: s.work.workers(), HTTP: http,
+		TempDir: s.store.Path(""), // where a sweep finds what a crash leaves
+		Warn:    func(uri string, err error) { s.app.note(uri + ": " + err.Error()) },
+	}
 	return engine.Stage{Name: dataset.StageIngest, Outputs: []string{dataset.StageIngest},
 		Run: func(ctx context.Context, p engine.Part) (dataset.Report, error) {
 			return ingest.Run(ctx, env, p.Index, p.Items.([]ingest.Item), p.Last)
@@ -168,15 +173,18 @@ func defaultLabels() labelFlags {
 
 // labelStage runs the depth and normal estimator. The model is looked for before
 // any work begins: a run that cannot end well should not start.
-func (s *session) labelStage(ctx context.Context, geo *geometrySettings, l labelFlags) (_ engine.Stage, release func(), err error) {
+func (s *session) labelStage(ctx context.Context, geo *geometrySettings, l labelFlags) (_ engine.Stage, made []shards.Model, release func(), err error) {
 	outputs, err := l.outputs()
 	if err != nil {
-		return engine.Stage{}, nil, err
+		return engine.Stage{}, nil, nil, err
+	}
+	if len(outputs) == 0 {
+		return engine.Stage{}, nil, func() {}, nil
 	}
 	for _, out := range outputs {
 		if old, ok := s.frozen.Stages[out]; ok {
 			if err := adopt(s.flags, geo, old.Settings); err != nil {
-				return engine.Stage{}, nil, err
+				return engine.Stage{}, nil, nil, err
 			}
 		}
 	}
@@ -184,7 +192,7 @@ func (s *session) labelStage(ctx context.Context, geo *geometrySettings, l label
 		Model: geo.Model, ModelDirs: l.ModelDir, Device: l.Device, ORTLibrary: l.ORTLib, Workers: s.work.workers(),
 	})
 	if err != nil {
-		return engine.Stage{}, nil, err
+		return engine.Stage{}, nil, nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -194,22 +202,24 @@ func (s *session) labelStage(ctx context.Context, geo *geometrySettings, l label
 	if note := model.Model().DeviceNote; note != "" {
 		s.app.note(note)
 	}
+	info := model.Model()
 	env := pseudolabel.Env{Store: s.store, Model: model}
 	for _, out := range outputs {
 		fp, err := s.freeze(ctx, out, geo, map[string]string{"model": model.Fingerprint()}, dataset.StageExtract)
 		if err != nil {
-			return engine.Stage{}, nil, err
+			return engine.Stage{}, nil, nil, err
 		}
+		made = append(made, shards.Model{Name: info.Name, Task: path.Base(out), License: info.Licence, WeightsSHA256: info.WeightsSHA256})
 		if out == dataset.StageDepth {
 			env.DepthFingerprint = fp
 		} else {
 			env.NormalFingerprint = fp
 		}
 	}
-	return engine.Stage{Name: stageLabel, Outputs: outputs, OnGPU: model.Model().Device != "cpu",
+	return engine.Stage{Name: stageLabel, Outputs: outputs, OnGPU: info.Device != "cpu",
 		Run: func(ctx context.Context, p engine.Part) (dataset.Report, error) {
 			return pseudolabel.Run(ctx, env, p.Index)
-		}}, func() { model.Close() }, nil
+		}}, made, func() { model.Close() }, nil
 }
 
 // stageLabel names the joint work of the depth and normal labelers in progress

@@ -10,27 +10,35 @@ import (
 
 	"micodata/dataset"
 	"micodata/engine"
+	"micodata/storage"
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	work, asJSON := workFlags{}, false
+	asJSON := false
 	cmd := &cobra.Command{
 		Use:   "status DATASET",
 		Short: "Per stage: done, failed by class, left, and what it cost",
 		Args:  exactly("DATASET"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			s, err := a.openToRead(ctx, cmd.Flags(), &work, args[0])
+			if err := checkFolder(args[0], "dataset.json", false); err != nil {
+				return err
+			}
+			store, err := storage.NewLocal(args[0])
 			if err != nil {
 				return err
 			}
-			parts, err := engine.PartCount(ctx, s.store, dataset.StageIngest)
+			frozen, err := dataset.LoadFrozen(ctx, store)
+			if err != nil {
+				return err
+			}
+			parts, err := engine.PartCount(ctx, store, dataset.StageIngest)
 			if err != nil {
 				return err
 			}
 			var lines []stageLine
-			for _, stage := range stagesOf(s.frozen) {
-				st, err := stageReport(ctx, s.store, stage)
+			for _, stage := range stagesOf(frozen) {
+				st, err := stageReport(ctx, store, stage)
 				if err != nil {
 					return err
 				}

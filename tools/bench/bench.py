@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+"""CPU seconds of micodata beside the floor that bare ffmpeg sets, in one run.
+
+    tools/bench/bench.py bin/micodata testdata/media [--hour] [--runs 3]
+
+Floors and micodata take turns, so that a noisy machine is noisy for both; each
+figure is the least of the runs, user + system, children included. Only Python's
+standard library is needed.
+"""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ONE = ["-threads", "1", "-filter_threads", "1", "-filter_complex_threads", "1"]
+
+
+def cpu_of(argv, rss=None, **kw):
+    """Runs argv and returns (CPU seconds, exit code). rss, a dict, gets the peak
+    resident bytes of micodata itself and of the largest process below it."""
+    before = os.times()
+    p = subprocess.Popen(argv, **kw)
+    watcher = None
+    if rss is not None:
+        stop = threading.Event()
+        watcher = threading.Thread(target=watch, args=(p.pid, rss, stop))
+        watcher.start()
+    code = p.wait()
+    if watcher:
+        stop.set()
+        watcher.join()
+    after = os.times()
+    return (after.children_user - before.children_user) + (after.children_system - before.children_system), code
+
+
+def watch(pid, rss, stop):
+    while not stop.wait(0.1):
+        note(pid, "micodata", rss)
+        try:
+            children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                children += (task / "children").read_text().split()
+        except OSError:
+            continue
+        for child in set(children):
+            note(int(child), "ffmpeg", rss)
+
+
+def note(pid, who, rss):
+    try:
+        for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                rss[who] = max(rss.get(who, 0), int(line.split()[1]) * 1024)
+    except OSError:
+        pass
+
+
+def least(runs, *jobs):
+    """The least CPU of each job over some rounds in which each has its turn."""
+    best = [None] * len(jobs)
+    for _ in range(runs):
+        for i, job in enumerate(jobs):
+            cpu = job()
+            best[i] = cpu if best[i] is None else min(best[i], cpu)
+    return best
+
+
+def ffmpeg(*args):
+    cpu, code = cpu_of(["ffmpeg", "-nostdin", "-v", "error", "-y", *ONE, *args])
+    if code:
+        sys.exit(f"bench: ffmpeg {' '.join(args)} failed")
+    return cpu
+
+
+def bench_media(samples, folder):
+    """A 720p concatenation of the samples, made once."""
+    out = folder / "bench720.mp4"
+    if not out.exists():
+        tmp = folder / ".bench720.mp4"
+        fit = "scale=1280:720:force_original_aspect_ratio=decrease,pad=1280:720:-1:-1,setsar=1,fps=25,format=yuv420p"
+        sound = "aformat=sample_rates=48000:channel_layouts=stereo"
+        graph = (f"[0:v:0]{fit}[a];[1:v:0]{fit}[b];[0:a:0]{sound}[x];[1:a:0]{sound}[y];"
+                 "[a][x][b][y]concat=n=2:v=1:a=1[v][s]")
+        ffmpeg("-i", samples / "sintel_a.mp4", "-i", samples / "bbb_b.mp4", "-filter_complex", graph,
+               "-map", "[v]", "-map", "[s]", "-c:v", "libx264", "-crf", "23", "-threads", "1", "-c:a", "aac", tmp)
+        tmp.rename(out)
+    return out
+
+
+def duration(path):
+    out = subprocess.check_output(["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", path])
+    return float(out)
+
+
+def counting_ffmpeg(folder):
+    """An ffmpeg that writes a line to a file each time it is started."""
+    log = folder / "starts"
+    for tool in ("ffmpeg", "ffprobe"):
+        script = folder / tool
+        script.write_text(f'#!/bin/sh\necho {tool} >>"{log}"\nexec {shutil.which(tool)} "$@"\n')
+        script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    return folder / "ffmpeg", log
+
+
+class Micodata:
+    """Extracts one source again and again; ingest is not measured."""
+
+    def __init__(self, binary, source, folder):
+        self.binary, self.folder = binary, folder
+        self.ingested = folder / "ingested"
+        subprocess.run([binary, "ingest", source, "-o", self.ingested], check=True, stderr=subprocess.DEVNULL)
+
+    def extract(self, *flags, rss=None, keep=None):
+        ds = self.folder / "ds"
+        shutil.rmtree(ds, ignore_errors=True)
+        shutil.copytree(self.ingested, ds)
+        cpu, code = cpu_of([self.binary, "extract", ds, "--workers", "1", *flags], rss, stderr=subprocess.DEVNULL)
+        if code:
+            sys.exit(f"bench: micodata extract {' '.join(flags)} exited {code}")
+        if keep is not None:
+            keep["status"] = json.loads(subprocess.check_output([self.binary, "status", ds, "--json"]))
+        return cpu
+
+
+def row(name, ours, floor, limit):
+    ratio = ours / floor
+    print(f"| {name} | {floor:.2f} | {ours:.2f} | {ratio:.2f} | {limit} |{'' if ratio <= limit else ' over'}")
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("binary", type=lambda p: str(pathlib.Path(p).resolve()))
+    ap.add_argument("samples", type=pathlib.Path)
+    ap.add_argument("--runs", type=int, default=3)
+    ap.add_argument("--hour", action="store_true", help="also an hour of 720p, for memory")
+    args = ap.parse_args()
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "micodata" / "bench"
+    cache.mkdir(parents=True, exist_ok=True)
+    source = bench_media(args.samples, cache)
+    seconds = duration(source)
+    print(f"{source.name}: {seconds:.1f} s; {os.cpu_count()} CPUs; {time.strftime('%Y-%m-%d')}; "
+          + subprocess.check_output(["ffmpeg", "-version"], text=True).split(" Copyright")[0])
+    with tempfile.TemporaryDirectory() as tmp:
+        run(args, source, seconds, cache, pathlib.Path(tmp))
+
+
+def run(args, source, seconds, cache, tmp):
+    m = Micodata(args.binary, source, tmp)
+    decode = lambda: ffmpeg("-i", source, "-map", "0:v:0", "-f", "null", "-")
+
+    def segments(height):
+        scale = [] if height == 720 else ["-vf", f"scale=-2:{height}"]
+        return lambda: ffmpeg("-i", source, *scale, "-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-threads", "1",
+                              "-c:a", "aac", "-f", "segment", "-segment_time", "2", "-force_key_frames", "expr:gte(t,n_forced*2)",
+                              "-reset_timestamps", "1", tmp / "seg%05d.mp4")
+
+    kept = {}
+    print("\n| work | floor, CPU s | micodata, CPU s | ratio | limit |\n| --- | --- | --- | --- | --- |")
+    floor, cuts, frames = least(
+        args.runs, decode,
+        lambda: m.extract("--clip-mode", "none", "--frames", "0", "--audio-format", "none"),
+        lambda: m.extract("--clip-mode", "none"))
+    row("cuts alone, exact / single-thread decode", cuts, floor, 1.3)
+    row("cuts + audio + 8 frames and the key frame / the same decode", frames, floor, 1.5)
+    rss = {}
+    floor360, all360 = least(args.runs, segments(360), lambda: m.extract(rss=rss, keep=kept))
+    row("all of extract, clips at 360 lines / segment pass at 360", all360, floor360, 1.3)
+    floor720, all720 = least(args.runs, segments(720), lambda: m.extract("--clip-height", "source"))
+    row("all of extract, clips at 720 lines / segment pass at 720", all720, floor720, 1.2)
+    clips = next(s for s in kept["status"] if s["stage"] == "extract")
+    print(f"\n{clips['OK']} clips, {clips['Skipped']} scenes below the shortest; {1000 * all360 / seconds:.0f} CPU ms a video second at 360 lines, "
+          f"{1000 * all720 / seconds:.0f} at 720; peak resident: micodata {rss['micodata'] / 1e6:.0f} MB, ffmpeg {rss['ffmpeg'] / 1e6:.0f} MB")
+    binary, log = counting_ffmpeg(tmp)
+    m.extract("--ffmpeg", str(binary))
+    starts = [s for s in log.read_text().splitlines() if s]
+    print(f"process starts: {len(starts)} in a whole extract of one source, of which {starts.count('ffprobe')} ffprobe (version and probe included)")
+    if args.hour:
+        hour(args.binary, source, seconds, cache, tmp)
+
+
+def hour(binary, source, seconds, cache, tmp):
+    long = cache / "hour720.mp4"
+    if not long.exists():
+        ffmpeg("-stream_loop", str(int(3600 / seconds)), "-i", source, "-c", "copy", cache / ".hour720.mp4")
+        (cache / ".hour720.mp4").rename(long)
+    for name, path in (("a minute's worth", source), ("an hour", long)):
+        folder = tmp / path.stem
+        folder.mkdir()
+        rss = {}
+        cpu = Micodata(binary, path, folder).extract(rss=rss)
+        print(f"{name} of 720p: peak resident micodata {rss['micodata'] / 1e6:.0f} MB, ffmpeg {rss['ffmpeg'] / 1e6:.0f} MB; {cpu:.0f} CPU s")
+
+
+if __name__ == "__main__":
+    main()
