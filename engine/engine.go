@@ -155,12 +155,17 @@ func (l *Local) step(ctx context.Context, b *budget, s Stage, p Part, have map[s
 			return ErrInterrupted
 		default:
 		}
-		begin := time.Now()
+		begin, cpu := time.Now(), cpuTime()
 		report, err := s.Run(ctx, p)
 		if err != nil {
 			return fmt.Errorf("%s part %d: %w", s.Name, p.Index, err)
 		}
 		report.Cost.Wall = time.Since(begin)
+		if !s.OnGPU {
+			// CPU work runs alone, so what this process and its children used
+			// meanwhile is the stage's, but for what a GPU stage does beside it.
+			report.Cost.CPU = cpuTime() - cpu
+		}
 		if err := dataset.SaveCost(ctx, l.Store, s.Name, p.Index, report); err != nil {
 			return err
 		}
