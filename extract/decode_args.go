@@ -83,6 +83,11 @@ func (m *media) frameBytes(f feed) int {
 	panic(fmt.Sprintf("extract: feed %d has no frames", f))
 }
 
+// damagedShare is how much of a source may fail to decode before ffmpeg says so
+// by its exit status: a recording that begins between keyframes loses some
+// frames, which is no damage worth a failed row.
+const damagedShare = "0.01"
+
 // decodeJob is the run of ffmpeg that decodes m from one second to another (0:
 // to the end). Its outputs are the feeds that m has, in their order, each a NUT
 // stream. Every frame is taken to be of the grids if wholeGrid is set.
@@ -105,7 +110,7 @@ func decodeJob(m *media, from, until int, wholeGrid bool) (ffmpeg.Job, error) {
 	if err != nil {
 		return ffmpeg.Job{}, err
 	}
-	job := ffmpeg.Job{Args: append([]string{"-filter_complex_threads", "1"}, input...)}
+	job := ffmpeg.Job{Args: append([]string{"-filter_complex_threads", "1", "-max_error_rate", damagedShare}, input...)}
 	for i, data := range maps {
 		job.Args = append(job.Args, m.plan.MapArgs(ffmpeg.InputURL(i))...)
 		job.Inputs = append(job.Inputs, ffmpeg.Copy(bytes.NewReader(data)))

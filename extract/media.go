@@ -16,6 +16,9 @@ func newMedia(path string, probe *ffmpeg.Probe, s Settings, isCut bool) (*media,
 	if video == nil {
 		return nil, dataset.Fail(dataset.NoVideo, "no moving pictures")
 	}
+	if video.Codec == "" || video.Codec == "unknown" {
+		return nil, dataset.Fail(dataset.UnsupportedCodec, "ffmpeg does not know the video's codec")
+	}
 	v := video.Video
 	if v.Width <= 0 || v.Height <= 0 || v.PixelFormat == "" {
 		return nil, dataset.Fail(dataset.Corrupt, "its header tells no picture size or format: no frame could be decoded when it was probed")

@@ -108,7 +108,7 @@ func (e *extraction) extract(ctx context.Context) error {
 
 // wholeGridBelow is the length of a clip below which the grids could miss it, or
 // leave it little choice.
-const wholeGridBelow = time.Second
+const wholeGridBelow = 2 * time.Second / coarseGrid
 
 // findSpans cuts the source while it is decoded, then splits the scenes that
 // turned out too long.
@@ -138,7 +138,7 @@ func (e *extraction) findSpans(ctx context.Context) error {
 			return err
 		}
 	}
-	return e.truncated()
+	return e.damaged()
 }
 
 // givenSpans cuts at the list's spans. Spans that overlap cost a pass more for
@@ -237,22 +237,28 @@ func (e *extraction) nothingDecoded() error {
 // a longer track.
 const wholeShare = 0.95
 
-// truncated adds a row for what could not be decoded at the end of a source.
-func (e *extraction) truncated() error {
+// damaged adds a row for what of a source could not be decoded.
+func (e *extraction) damaged() error {
 	promised := e.m.end
 	if promised == 0 && e.decodeErr != nil {
 		promised = e.m.duration
 	}
-	if e.decoded >= wholeShare*promised {
+	c := &clip{number: e.numbered}
+	var timeout *ffmpeg.TimeoutError
+	var err error
+	switch ended := fmt.Sprintf("decoding ended at %.3f s of %.3f s", e.decoded, promised); {
+	case errors.As(e.decodeErr, &timeout):
+		err = dataset.Fail(dataset.Timeout, "%s: %w", ended, timeout)
+	case e.decoded < wholeShare*promised:
+		err = dataset.Fail(dataset.Corrupt, "%s", ended)
+	case e.decodeErr != nil:
+		err = itemError(e.decodeErr, e.m.path, dataset.Corrupt)
+	default:
 		return nil
 	}
-	err := dataset.Fail(dataset.Corrupt, "decoding ended at %.3f s of %.3f s", e.decoded, promised)
-	var timeout *ffmpeg.TimeoutError
-	if errors.As(e.decodeErr, &timeout) {
-		err = dataset.Fail(dataset.Timeout, "decoding ended at %.3f s of %.3f s: %w", e.decoded, promised, timeout)
+	if e.decoded < promised {
+		c.row.Start, c.row.End = e.decoded, promised
 	}
-	c := &clip{number: e.numbered}
-	c.row.Start, c.row.End = e.decoded, promised
 	c.row.Outcome = dataset.OutcomeOf(dataset.Failed, err)
 	return e.add(c)
 }

@@ -1,0 +1,131 @@
+package extract_test
+
+import (
+	"bytes"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"math"
+	"testing"
+
+	"micodata/dataset"
+	"micodata/internal/testmedia"
+)
+
+// TestOddMedia extracts the whole catalogue in one part, each as one clip, and
+// checks every row against what is known of the file.
+func TestOddMedia(t *testing.T) {
+	var cases []testmedia.Case
+	var sources []dataset.Source
+	for _, c := range testmedia.All() {
+		s := source(t, testmedia.File(t, c.Name))
+		if s.Status != dataset.OK {
+			continue // what cannot be probed never gets here
+		}
+		s.ID = c.Name
+		cases, sources = append(cases, c), append(sources, s)
+	}
+	w := newWorkplace(t, sources...)
+	w.env.Settings.Cut = "none"
+	rows := w.run(t)
+	for _, c := range cases {
+		t.Run(c.Name, func(t *testing.T) {
+			var own []dataset.Clip
+			for len(rows) > 0 && rows[0].SourceID == c.Name {
+				own, rows = append(own, rows[0]), rows[1:]
+			}
+			checkOdd(t, c, own)
+		})
+	}
+	if len(rows) > 0 {
+		t.Errorf("row %s is nobody's, or not in its place", rows[0].Key)
+	}
+}
+
+func checkOdd(t *testing.T, c testmedia.Case, rows []dataset.Clip) {
+	if len(rows) == 0 {
+		t.Fatal("no row")
+	}
+	last := rows[len(rows)-1]
+	if string(last.Class) != c.WantClass {
+		t.Errorf("class %q (%s), want %q", last.Class, last.Error, c.WantClass)
+	}
+	if rows[0].Status != dataset.OK {
+		if c.WantClass == "" || len(rows) != 1 || rows[0].Key != dataset.Key(c.Name, 0) {
+			t.Errorf("%d rows, the first %s: %s", len(rows), rows[0].Key, rows[0].Error)
+		}
+		return
+	}
+	if c.WantClass == "" && len(rows) != 1 || c.WantClass != "" && !c.Partial {
+		t.Errorf("%d rows", len(rows))
+	}
+	checkSizes(t, c, rows[0])
+	checkSound(t, c, rows[0])
+	frames, w, h, pts := testmedia.DecodeGray(t, testmedia.Blob(t, "clip.mp4", rows[0].Video.Bytes))
+	if int(rows[0].FrameCount) != len(frames) || c.Frames > 0 && c.Frames != len(frames) {
+		t.Errorf("%d frames, the row says %d, the source has %d", len(frames), rows[0].FrameCount, c.Frames)
+	}
+	if int(rows[0].Width) != w || int(rows[0].Height) != h || pts[0] != 0 {
+		t.Errorf("%dx%d from %g s, the row says %dx%d", w, h, pts[0], rows[0].Width, rows[0].Height)
+	}
+	if len(rows[0].Frames) != 8 {
+		t.Errorf("%d uniform frames", len(rows[0].Frames))
+	}
+}
+
+func checkSizes(t *testing.T, c testmedia.Case, row dataset.Clip) {
+	img := decodeJPEG(t, row.Image.Bytes)
+	scale := min(1, 1280/float64(max(c.Width, c.Height)))
+	want := image.Pt(int(math.Round(float64(c.Width)*scale)), int(math.Round(float64(c.Height)*scale)))
+	if got := img.Bounds().Size(); got != want {
+		t.Errorf("key frame of %v, want %v", got, want)
+	}
+	if c.Height <= 360 && (int(row.Width) != c.Width&^1 || int(row.Height) != c.Height&^1) {
+		t.Errorf("video of %dx%d from %dx%d", row.Width, row.Height, c.Width, c.Height)
+	}
+	if !c.Quadrants {
+		return
+	}
+	pictures := []image.Image{img}
+	for _, f := range row.Frames {
+		pictures = append(pictures, decodeJPEG(t, f.Image.Bytes))
+	}
+	for _, p := range pictures {
+		checkQuadrants(t, p)
+	}
+}
+
+func checkQuadrants(t *testing.T, img image.Image) {
+	s := img.Bounds().Size()
+	for i, want := range []color.RGBA{{255, 0, 0, 255}, {0, 255, 0, 255}, {0, 0, 255, 255}, {255, 255, 0, 255}} {
+		r, g, b, _ := img.At(s.X/4+i%2*s.X/2, s.Y/4+i/2*s.Y/2).RGBA()
+		for _, d := range []int{int(r>>8) - int(want.R), int(g>>8) - int(want.G), int(b>>8) - int(want.B)} {
+			if d < -6 || d > 6 { // 8-bit limited range and JPEG lose some
+				t.Errorf("quadrant %d is %d %d %d, want %v", i, r>>8, g>>8, b>>8, want)
+				break
+			}
+		}
+	}
+}
+
+func checkSound(t *testing.T, c testmedia.Case, row dataset.Clip) {
+	if !c.HasAudio {
+		if row.Audio.Bytes != nil || row.AudioRate != 0 {
+			t.Error("sound out of nothing")
+		}
+		return
+	}
+	want := int(math.Round((row.End - row.Start) * 16000))
+	if got := len(testmedia.DecodePCM(t, testmedia.Blob(t, "sound.flac", row.Audio.Bytes), 16000, 1)); got < want-1 || got > want+1 {
+		t.Errorf("%d samples of sound, want %d", got, want)
+	}
+}
+
+func decodeJPEG(t testing.TB, data []byte) image.Image {
+	t.Helper()
+	img, err := jpeg.Decode(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
