@@ -137,6 +137,7 @@ func indexShard(ctx context.Context, s storage.Store, schema *table.Schema[Tuple
 			for _, f := range t.Frames {
 				x.Frames = append(x.Frames, FramePlace{Time: f.Time})
 			}
+			x.Tuple.Frames = nil // of which no media were read
 			for _, p := range byRow[row] {
 				if err := x.set(p); err != nil {
 					return err

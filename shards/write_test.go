@@ -44,6 +44,7 @@ func parts(t testing.TB) []testset.Part {
 	mute := p[1].Rows[2].Clip
 	mute.Audio, mute.AudioRate, mute.AudioChannels = table.Blob{}, 0, 0
 	mute.Subtitles = nil
+	mute.Errors = []dataset.StageError{{Stage: "extract/audio", Class: dataset.Corrupt, Error: "no packet decodes"}}
 	return p
 }
 

@@ -120,3 +120,21 @@ func (s *Schema[R]) keyValues(extra []KeyValue) metadata.KeyValueMetadata {
 	_ = kv.Append("ARROW:schema", s.encoded)
 	return kv
 }
+
+// Leaf is a physical column of a file.
+type Leaf struct {
+	Path string // dotted, as Parquet names it
+	Blob bool
+}
+
+// Leaves lists the physical columns in file order.
+func (s *Schema[R]) Leaves() []Leaf {
+	out := make([]Leaf, len(s.leaves))
+	for i, l := range s.leaves {
+		out[i] = Leaf{Path: l.path, Blob: l.isBlob}
+	}
+	return out
+}
+
+// Features is what the key "huggingface" of the footer says.
+func (s *Schema[R]) Features() string { return s.arrow.Metadata().Values()[0] }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"image/jpeg"
 	"image/png"
 	"math"
 	"os"
@@ -33,6 +34,7 @@ const (
 type Media struct {
 	Video, Audio, Image, Depth, Normal []byte
 	Frames                             [][]byte
+	Neighbour                          []byte // the frame after Image's
 }
 
 // FrameIndex is the clip's frame that uniform frame i shows.
@@ -74,7 +76,7 @@ func encode(ctx context.Context, dir string, n, late int) (*Media, error) {
 	}
 	sound := fmt.Sprintf("anoisesrc=color=brown:seed=%d:r=48000:d=%g:a=0.6,tremolo=f=%d", n+1, Seconds, 2+n%5)
 	first := 10*n + 1
-	wanted := fmt.Sprintf("eq(n,%d)", imageFrame)
+	wanted := fmt.Sprintf("eq(n,%d)+eq(n,%d)", imageFrame, imageFrame+1)
 	uniform := "0"
 	for i := range Frames {
 		uniform += fmt.Sprintf("+eq(n,%d)", FrameIndex(i))
@@ -99,7 +101,7 @@ func encode(ctx context.Context, dir string, n, late int) (*Media, error) {
 		return nil, err
 	}
 	m := &Media{Depth: DepthPNG(Width, Height, n), Normal: NormalPNG(Width, Height, n)}
-	files := map[string]*[]byte{"clip.mp4": &m.Video, "clip.flac": &m.Audio, "image1.jpg": &m.Image}
+	files := map[string]*[]byte{"clip.mp4": &m.Video, "clip.flac": &m.Audio, "image1.jpg": &m.Image, "image2.jpg": &m.Neighbour}
 	m.Frames = make([][]byte, Frames)
 	for i := range m.Frames {
 		files[fmt.Sprintf("frame%d.jpg", i+1)] = &m.Frames[i]
@@ -161,8 +163,31 @@ func (m *Media) Clip(key string, start float64) *dataset.Clip {
 		Width: Width, Height: Height, FrameCount: FrameCount, FPS: FrameCount / Seconds, VideoCodec: "h264",
 		AudioRate: AudioRate, AudioChannels: 1, Motion: 0.05, PHash: 1,
 	}
+	c.Sharpness, c.Brightness = Measure(m.Image)
 	for i, f := range m.Frames {
 		c.Frames = append(c.Frames, dataset.Frame{Time: float64(FrameIndex(i)) / FPS, Image: table.Blob{Bytes: f, Path: fmt.Sprintf("%s.%d.jpg", key, i)}})
 	}
 	return c
+}
+
+// Measure gives the variance of the Laplacian and the mean of a picture's luma.
+func Measure(data []byte) (sharpness, brightness float64) {
+	img, err := jpeg.Decode(bytes.NewReader(data))
+	if err != nil {
+		panic(fmt.Sprintf("testset: %v", err)) // ffmpeg made it
+	}
+	luma := img.(*image.YCbCr)
+	at := func(x, y int) float64 { return float64(luma.Y[luma.YOffset(x, y)]) }
+	var sum, squares, n float64
+	for y := range Height {
+		for x := range Width {
+			brightness += at(x, y) / 255 / Width / Height
+			if x == 0 || y == 0 || x == Width-1 || y == Height-1 {
+				continue
+			}
+			l := at(x-1, y) + at(x+1, y) + at(x, y-1) + at(x, y+1) - 4*at(x, y)
+			sum, squares, n = sum+l, squares+l*l, n+1
+		}
+	}
+	return squares/n - sum/n*sum/n, brightness
 }

@@ -1,0 +1,281 @@
+package shards
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"micodata/dataset"
+	"micodata/internal/ffmpeg"
+	"micodata/internal/table"
+	"micodata/storage"
+)
+
+// VerifyEnv is what [Verify] works with.
+type VerifyEnv struct {
+	Out   storage.Store
+	Tools ffmpeg.Tools
+	// Sample is the share of tuples whose media are decoded, 0..1; one of every
+	// shard is in any case. Which ones is a matter of their keys, not of chance.
+	Sample float64
+	// TempDir holds a clip or two while they are decoded; "" for the system's.
+	TempDir string
+	// Workers is the number of shards read at once. Default 2.
+	Workers int
+	// MaxProblems is how many problems are kept; all are counted. Default 1000.
+	MaxProblems int
+	// Progress, if set, is told of each shard that was read, from several
+	// goroutines.
+	Progress func(done, total int)
+}
+
+// Problem is a promise that a set breaks.
+type Problem struct {
+	Shard   string // or another file of the set
+	Row     int64  // in the shard; -1 for the whole file
+	Key     string // of the tuple, "" for the whole file
+	Promise string // what is broken, in a word or two: "audio sync", "depth"
+	Detail  string
+}
+
+func (p Problem) String() string {
+	where := p.Shard
+	if p.Row >= 0 {
+		where += fmt.Sprintf(" row %d (%s)", p.Row, p.Key)
+	}
+	return fmt.Sprintf("%s: %s: %s", where, p.Promise, p.Detail)
+}
+
+// VerifyReport is what [Verify] found.
+type VerifyReport struct {
+	Shards          int
+	Tuples, Sampled int64
+	// Problems are in the order of shards and rows; Found counts also those that
+	// were not kept.
+	Problems []Problem
+	Found    int
+}
+
+// Verify checks a finished set: every file against the manifest, every row
+// against the index, and the media of a sample of rows against each other. An
+// error means that the set could not be checked; what is wrong with it is in
+// the report. A set without a manifest is an error that wraps [fs.ErrNotExist].
+func Verify(ctx context.Context, env VerifyEnv) (VerifyReport, error) {
+	if env.Workers <= 0 {
+		env.Workers = 2
+	}
+	if env.MaxProblems <= 0 {
+		env.MaxProblems = 1000
+	}
+	m, err := ReadManifest(ctx, env.Out)
+	if errors.Is(err, fs.ErrNotExist) {
+		return VerifyReport{}, fmt.Errorf("%s: the set is not finished: %w", env.Out.Path(""), err)
+	}
+	if err != nil {
+		return VerifyReport{}, err
+	}
+	v := &verifier{VerifyEnv: env, manifest: m, schema: NewTupleSchema(m.AudioRate)}
+	if err := v.files(ctx); err != nil {
+		return VerifyReport{}, err
+	}
+	if err := v.shards(ctx); err != nil {
+		return VerifyReport{}, err
+	}
+	if err := v.uniqueKeys(ctx); err != nil {
+		return VerifyReport{}, err
+	}
+	slices.SortStableFunc(v.report.Problems, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Shard, b.Shard), cmp.Compare(a.Row, b.Row))
+	})
+	v.report.Shards = len(m.Shards)
+	return v.report, nil
+}
+
+// verifier holds what the checks of one set share.
+type verifier struct {
+	VerifyEnv
+	manifest *Manifest
+	schema   *table.Schema[Tuple]
+
+	mu     sync.Mutex
+	report VerifyReport
+	hashes []uint64 // of all keys
+	done   int
+}
+
+func (v *verifier) problem(p Problem) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.report.Found++
+	if len(v.report.Problems) < v.MaxProblems {
+		v.report.Problems = append(v.report.Problems, p)
+	}
+}
+
+func (v *verifier) fileProblem(name, promise, format string, args ...any) {
+	v.problem(Problem{Shard: name, Row: -1, Promise: promise, Detail: fmt.Sprintf(format, args...)})
+}
+
+// files checks that data/ holds what the manifest lists and nothing else, and
+// that the manifest adds up.
+func (v *verifier) files(ctx context.Context) error {
+	m := v.manifest
+	listed := map[string]bool{}
+	var rows, bytes int64
+	splits := map[string]int64{}
+	for _, s := range m.Shards {
+		if listed[s.Name] {
+			v.fileProblem(s.Name, "manifest", "listed twice")
+		}
+		listed[s.Name] = true
+		rows += s.Rows
+		bytes += s.Bytes
+		splits[s.Split] += s.Rows
+	}
+	objects, err := v.Out.List(ctx, "data/")
+	if err != nil {
+		return err
+	}
+	for _, o := range objects {
+		if !listed[o.Name] {
+			v.fileProblem(o.Name, "manifest", "is in the folder, but not in the manifest")
+		}
+	}
+	if rows != m.Tuples || bytes != m.Bytes || m.Index.Rows != m.Tuples {
+		v.fileProblem(ManifestName, "manifest", "says %d tuples, %d bytes and %d index rows; its shards have %d tuples of %d bytes",
+			m.Tuples, m.Bytes, m.Index.Rows, rows, bytes)
+	}
+	for split, n := range splits {
+		if m.Splits[split] != n {
+			v.fileProblem(ManifestName, "manifest", "says %d tuples in %s; its shards have %d", m.Splits[split], split, n)
+		}
+	}
+	_, err = v.file(ctx, m.Index)
+	return err
+}
+
+// file checks size and checksum, and tells whether the file is the one that was
+// written.
+func (v *verifier) file(ctx context.Context, want File) (bool, error) {
+	o, err := v.Out.Open(ctx, want.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		v.fileProblem(want.Name, "manifest", "the file is missing")
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer o.Close()
+	if o.Size() != want.Bytes {
+		v.fileProblem(want.Name, "checksum", "%d bytes, the manifest says %d", o.Size(), want.Bytes)
+		return false, nil
+	}
+	sum, err := checksum(ctx, o)
+	if err != nil {
+		return false, err
+	}
+	if sum != want.SHA256 {
+		v.fileProblem(want.Name, "checksum", "sha256 %s, the manifest says %s", sum, want.SHA256)
+	}
+	return sum == want.SHA256, nil
+}
+
+// shards checks all shards, some at a time.
+func (v *verifier) shards(ctx context.Context) error {
+	first := v.firstRows()
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(v.Workers)
+	for i, s := range v.manifest.Shards {
+		g.Go(func() error {
+			if err := v.shard(ctx, s, first[i]); err != nil {
+				return fmt.Errorf("verify %s: %w", s.Name, err)
+			}
+			v.mu.Lock()
+			v.done++
+			done := v.done
+			v.mu.Unlock()
+			if v.Progress != nil {
+				v.Progress(done, len(v.manifest.Shards))
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// uniqueKeys looks for keys that occur twice in the set. Of the keys 8 bytes
+// each were kept; those whose hashes coincide are compared.
+func (v *verifier) uniqueKeys(ctx context.Context) error {
+	slices.Sort(v.hashes)
+	twice := map[uint64]bool{}
+	for i := 1; i < len(v.hashes); i++ {
+		if v.hashes[i] == v.hashes[i-1] {
+			twice[v.hashes[i]] = true
+		}
+	}
+	if len(twice) == 0 {
+		return nil
+	}
+	first := map[string]string{}
+	for _, s := range v.manifest.Shards {
+		o, err := v.Out.Open(ctx, s.Name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		err = eachRow(o, v.schema, table.ReaderOptions{Columns: []string{"key"}}, func(row int64, t *Tuple) error {
+			if !twice[hash64(t.Key)] {
+				return ctx.Err()
+			}
+			if where, seen := first[t.Key]; seen {
+				v.problem(Problem{Shard: s.Name, Row: row, Key: t.Key, Promise: "unique keys", Detail: "the key is also in " + where})
+			}
+			first[t.Key] = fmt.Sprintf("%s row %d", s.Name, row)
+			return nil
+		})
+		o.Close()
+		if err != nil {
+			continue // a broken shard, which has its problem already
+		}
+	}
+	return nil
+}
+
+// sampled tells whether a tuple is in the sample: a matter of its key alone.
+func (v *verifier) sampled(key string) bool {
+	return float64(hash64(key)) < v.Sample*math.MaxUint64
+}
+
+// split checks that a source is where its hash puts it. In a set with train
+// alone, everything is.
+func (v *verifier) split(s Shard, sourceID string) bool {
+	if len(v.manifest.Splits) == 1 {
+		return s.Split == Train
+	}
+	return s.Split == v.manifest.Settings.Splits.of(sourceID)
+}
+
+// asked tells whether the set was made with a label stage.
+func (v *verifier) asked(stage string) bool {
+	_, ok := v.manifest.Stages[stage]
+	return ok
+}
+
+// frames is the number of uniform frames a clip should have, 0 if unknown.
+func (v *verifier) frames() int { return intSetting(v.manifest.Stages[dataset.StageExtract], "frames") }
+
+// isMissing tells whether the status of a tuple names a stage that has to do
+// with the modality.
+func isMissing(t *Tuple, modality string) bool {
+	return slices.ContainsFunc(t.Status, func(e dataset.StageError) bool { return strings.Contains(e.Stage, modality) })
+}

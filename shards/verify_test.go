@@ -1,0 +1,280 @@
+package shards
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"micodata/dataset"
+	"micodata/internal/ffmpeg"
+	"micodata/internal/table"
+	"micodata/shards/testset"
+	"micodata/storage"
+)
+
+func tools(t testing.TB) ffmpeg.Tools {
+	t.Helper()
+	found, err := ffmpeg.Find(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func verify(t testing.TB, out storage.Store) VerifyReport {
+	t.Helper()
+	r, err := Verify(t.Context(), VerifyEnv{Out: out, Tools: tools(t), Sample: 1, TempDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestVerifyGood(t *testing.T) {
+	env := newEnv(t, parts(t))
+	env.ShardBytes, env.RowGroupBytes = 1<<20, 300<<10
+	write(t, env)
+	r := verify(t, env.Out)
+	for _, p := range r.Problems {
+		t.Error(p)
+	}
+	if r.Tuples != 6 || r.Sampled != 6 || r.Shards < 2 {
+		t.Errorf("%+v", r)
+	}
+	// Without a share, one tuple of each shard is decoded.
+	r, err := Verify(t.Context(), VerifyEnv{Out: env.Out, Tools: tools(t)})
+	if err != nil || len(r.Problems) > 0 || r.Sampled != int64(r.Shards) {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// rewrite replaces the only shard of a set by one with other rows, and the index
+// and manifest by those that fit it: what is wrong then is in the tuples alone.
+func rewrite(t *testing.T, s storage.Store, change func([]*Tuple) []*Tuple) {
+	t.Helper()
+	rows, m := tuples(t, s)
+	if len(m.Shards) != 1 {
+		t.Fatalf("%d shards, want 1", len(m.Shards))
+	}
+	name := m.Shards[0].Name
+	if err := replaceShard(t.Context(), s, m, change(rows)); err != nil {
+		t.Fatalf("rewrite %s: %v", name, err)
+	}
+}
+
+func replaceShard(ctx context.Context, s storage.Store, m *Manifest, rows []*Tuple) error {
+	object, err := s.Create(ctx, m.Shards[0].Name, storage.Replace)
+	if err != nil {
+		return err
+	}
+	defer object.Abort()
+	schema := NewTupleSchema(m.AudioRate)
+	w := schema.NewWriter(object, table.WriterOptions{RowGroupBytes: m.Settings.RowGroupBytes, Metadata: []table.KeyValue{{Key: metaFingerprint, Value: m.Fingerprint}, {Key: metaPlan, Value: "x"}}})
+	for _, r := range rows {
+		if err := w.Write(r); err != nil {
+			return err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	if err := object.Commit(ctx); err != nil {
+		return err
+	}
+	p := &shardPlan{Split: Train, Total: 1, Rows: int64(len(rows)), Digest: "x"}
+	if m.Shards[0], err = describeShard(ctx, s, schema, p); err != nil {
+		return err
+	}
+	m.Tuples, m.Bytes, m.Splits = int64(len(rows)), m.Shards[0].Bytes, map[string]int64{Train: int64(len(rows))}
+	if err := writeIndex(ctx, s, m, func(*IndexRow) {}); err != nil {
+		return err
+	}
+	return m.save(ctx, s)
+}
+
+// corruptions are what verify must find in a tuple. The tuple i shows media
+// i%2.
+var corruptions = []struct {
+	name, promise string
+	change        func(t *testing.T, r *Tuple)
+}{
+	{"none", "", func(*testing.T, *Tuple) {}},
+	{"none", "", func(*testing.T, *Tuple) {}},
+	{"audio of another row", "audio sync", func(t *testing.T, r *Tuple) { r.Audio.Bytes = testset.Make(t, 1, 0).Audio }},
+	{"audio of another row", "audio sync", func(t *testing.T, r *Tuple) { r.Audio.Bytes = testset.Make(t, 0, 0).Audio }},
+	{"video a frame late", "image", func(t *testing.T, r *Tuple) { r.Video.Bytes = testset.Make(t, 0, 1).Video }},
+	{"video a frame early", "frames", func(t *testing.T, r *Tuple) { r.Video.Bytes = testset.Make(t, 1, -1).Video }},
+	{"key frame's neighbour", "image", func(t *testing.T, r *Tuple) {
+		r.Image.Bytes = testset.Make(t, 0, 1).Neighbour
+		r.Sharpness, r.Brightness = testset.Measure(r.Image.Bytes)
+	}},
+	{"key frame of another clip", "image", func(t *testing.T, r *Tuple) {
+		r.Image.Bytes = testset.Make(t, 0, 0).Image
+		r.Sharpness, r.Brightness = testset.Measure(r.Image.Bytes)
+	}},
+	{"key frame at another time", "image", func(_ *testing.T, r *Tuple) { r.ImageTime += 0.04 }},
+	{"time of no frame", "image", func(_ *testing.T, r *Tuple) { r.ImageTime += 0.02 }},
+	{"frames in disorder", "frames", func(_ *testing.T, r *Tuple) { r.Frames[3], r.Frames[4] = r.Frames[4], r.Frames[3] }},
+	{"a frame fewer", "frames", func(_ *testing.T, r *Tuple) { r.Frames = r.Frames[:7] }},
+	{"truncated JPEG", "image", func(_ *testing.T, r *Tuple) { r.Image.Bytes = r.Image.Bytes[:len(r.Image.Bytes)*2/3] }},
+	{"truncated video", "video", func(_ *testing.T, r *Tuple) { r.Video.Bytes = r.Video.Bytes[:len(r.Video.Bytes)*2/3] }},
+	{"truncated audio", "video or audio", func(_ *testing.T, r *Tuple) { r.Audio.Bytes = r.Audio.Bytes[:len(r.Audio.Bytes)/2] }},
+	{"depth of another size", "depth", func(_ *testing.T, r *Tuple) { r.Depth.Bytes = testset.DepthPNG(testset.Width/2, testset.Height/2, 0) }},
+	{"8-bit depth", "depth", func(_ *testing.T, r *Tuple) { r.Depth.Bytes = gray8(testset.Width, testset.Height) }},
+	{"half of the depth's range", "depth", func(_ *testing.T, r *Tuple) { r.Depth.Bytes = halfRange(testset.Width, testset.Height) }},
+	{"normals of half length", "normal", func(_ *testing.T, r *Tuple) { r.Normal.Bytes = normals(0, 0, -0.5) }},
+	{"normals that look away", "normal", func(_ *testing.T, r *Tuple) { r.Normal.Bytes = normals(0, 0, 1) }},
+	{"sharpness of another", "sharpness", func(_ *testing.T, r *Tuple) { r.Sharpness *= 1.01 }},
+	{"frame count", "frame_count", func(_ *testing.T, r *Tuple) { r.FrameCount++ }},
+	{"width", "width and height", func(_ *testing.T, r *Tuple) { r.Width -= 2 }},
+	{"sound lost", "audio", func(_ *testing.T, r *Tuple) { r.Audio = table.Blob{} }},
+	{"span", "span", func(_ *testing.T, r *Tuple) { r.End += 0.5 }},
+	{"cue outside", "subtitles", func(_ *testing.T, r *Tuple) { r.Subtitles[0].End = 2.5 }},
+	{"lost without a word", "depth", func(_ *testing.T, r *Tuple) { r.Depth = table.Blob{} }},
+	{"key of another source", "key", func(_ *testing.T, r *Tuple) { r.SourceID = "b" }},
+}
+
+// Each corruption is found in the tuple that has it, and nothing in the others.
+func TestVerifyFindsCorruptMedia(t *testing.T) {
+	part := testset.Part{Sources: []*dataset.Source{testset.NewSource("a")}}
+	for i := range corruptions {
+		part.Rows = append(part.Rows, testset.NewRow(testset.Make(t, i%2, 0), dataset.Key("a", i), float64(2*i)))
+	}
+	env := newEnv(t, []testset.Part{part})
+	write(t, env)
+	rewrite(t, env.Out, func(rows []*Tuple) []*Tuple {
+		for i, c := range corruptions {
+			c.change(t, rows[i])
+		}
+		return rows
+	})
+	found := make([][]string, len(corruptions))
+	for _, p := range verify(t, env.Out).Problems {
+		if p.Row < 0 {
+			t.Fatal(p)
+		}
+		found[p.Row] = append(found[p.Row], p.String())
+	}
+	for i, c := range corruptions {
+		said := strings.Join(found[i], "\n")
+		if c.promise == "" && said != "" || !strings.Contains(said, "): "+c.promise) && c.promise != "" {
+			t.Errorf("%s: want a problem of %q, found:\n%s", c.name, c.promise, said)
+		}
+	}
+}
+
+func TestVerifyFindsCorruptSets(t *testing.T) {
+	name := "data/train-00000-of-00001.parquet"
+	flip := func(t *testing.T, s storage.Store, object string, at func([]byte) int) {
+		data := files(t, s)[object]
+		data[at(data)] ^= 1
+		if err := storage.WriteAll(t.Context(), s, object, storage.Replace, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	middle := func(b []byte) int { return len(b) / 2 }
+	for _, c := range []struct {
+		name, want string
+		change     func(*testing.T, storage.Store)
+	}{
+		{"repeated key", "unique keys: the key is also in", func(t *testing.T, s storage.Store) {
+			rewrite(t, s, func(r []*Tuple) []*Tuple { return append(r, r[0]) })
+		}},
+		{"dropped row", "the manifest says", func(t *testing.T, s storage.Store) {
+			_, before := tuples(t, s)
+			rewrite(t, s, func(r []*Tuple) []*Tuple { return r[1:] })
+			if err := before.save(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"flipped byte of a shard", name + ": checksum: sha256", func(t *testing.T, s storage.Store) { flip(t, s, name, middle) }},
+		{"flipped byte of the index", IndexName + ": checksum: sha256", func(t *testing.T, s storage.Store) { flip(t, s, IndexName, middle) }},
+		{"shard gone", name + ": manifest: the file is missing", func(t *testing.T, s storage.Store) {
+			if err := s.Delete(t.Context(), name); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"a file too many", "in the folder, but not in the manifest", func(t *testing.T, s storage.Store) {
+			if err := storage.WriteAll(t.Context(), s, "data/train-00001-of-00001.parquet", storage.Replace, []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"index of another order", "index: " + IndexName + " has another row", func(t *testing.T, s storage.Store) {
+			_, m := tuples(t, s)
+			rewrite(t, s, func(r []*Tuple) []*Tuple { r[0], r[1] = r[1], r[0]; return r })
+			_, swapped := tuples(t, s)
+			rewrite(t, s, func(r []*Tuple) []*Tuple { r[0], r[1] = r[1], r[0]; return r })
+			// The index of the swapped rows, and the shard of the others.
+			_, good := tuples(t, s)
+			rewrite(t, s, func(r []*Tuple) []*Tuple { r[0], r[1] = r[1], r[0]; return r })
+			index := files(t, s)[IndexName]
+			rewrite(t, s, func(r []*Tuple) []*Tuple { r[0], r[1] = r[1], r[0]; return r })
+			good.Index = swapped.Index
+			if m.Index.Rows != good.Index.Rows {
+				t.Fatal("rows were lost")
+			}
+			if err := storage.WriteAll(t.Context(), s, IndexName, storage.Replace, index); err != nil {
+				t.Fatal(err)
+			}
+			if err := good.save(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			env := newEnv(t, parts(t)[:1])
+			write(t, env)
+			c.change(t, env.Out)
+			r, err := Verify(t.Context(), VerifyEnv{Out: env.Out, Tools: tools(t)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			said := fmt.Sprint(r.Problems)
+			if !strings.Contains(said, c.want) {
+				t.Errorf("found %s, want %q", said, c.want)
+			}
+		})
+	}
+}
+
+func TestVerifyUnfinished(t *testing.T) {
+	env := newEnv(t, parts(t))
+	write(t, env)
+	if err := env.Out.Delete(t.Context(), ManifestName); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Verify(t.Context(), VerifyEnv{Out: env.Out, Tools: tools(t)}); err == nil || !strings.Contains(err.Error(), "not finished") {
+		t.Errorf("err = %v", err)
+	}
+}
+
+// A set with a source in the wrong split.
+func TestVerifySplits(t *testing.T) {
+	env := newEnv(t, parts(t))
+	env.Splits = Splits{Train: 0.5, Validation: 0.25, Test: 0.25}
+	write(t, env)
+	rows, m := tuples(t, env.Out)
+	if len(m.Splits) < 2 {
+		t.Fatalf("splits %v: too few for this test", m.Splits)
+	}
+	if r := verify(t, env.Out); len(r.Problems) > 0 {
+		t.Error(r.Problems)
+	}
+	where := map[string]string{}
+	err := ReadIndex(t.Context(), env.Out, func(x *IndexRow) error {
+		split, _, _ := strings.Cut(strings.TrimPrefix(x.Shard, "data/"), "-")
+		if old, ok := where[x.SourceID]; ok && old != split {
+			return fmt.Errorf("source %s is in %s and %s", x.SourceID, old, split)
+		}
+		where[x.SourceID] = split
+		return nil
+	})
+	if err != nil || len(where) != 3 || len(rows) != 6 {
+		t.Errorf("%v, %v", where, err)
+	}
+	v := &verifier{manifest: m}
+	if v.split(Shard{Split: Validation}, "a") && v.split(Shard{Split: Test}, "a") {
+		t.Error("a source belongs to two splits")
+	}
+}
