@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,7 +46,7 @@ func (f fetchFlags) options() ingest.HTTPOptions {
 
 func (l listFlags) options(a *app, skip ...string) ingest.ListOptions {
 	return ingest.ListOptions{URLCol: l.URLCol, IDCol: l.IDCol, TextCol: l.TextCol, TitleCol: l.TitleCol,
-		LicenseCol: l.LicenseCol, ClipsCol: l.ClipsCol, Stdin: a.in, Skip: skip}
+		LicenseCol: l.LicenseCol, ClipsCol: l.ClipsCol, Stdin: stoppable{a.in, a.signals.stop}, Skip: skip}
 }
 
 func sourcesWanted(cmd *cobra.Command, args []string) error {
@@ -110,6 +111,11 @@ func (a *app) extractCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if ended, err := s.ingestEnded(ctx, n); err != nil {
+				return err
+			} else if !ended {
+				a.note(fmt.Sprintf("%s is not ingested to the end of its list; extracting the %d parts that are there", args[0], n))
+			}
 			if err := s.runStages(ctx, n, engine.Parts(n), []engine.Stage{stage}); err != nil {
 				return err
 			}
@@ -141,15 +147,18 @@ func (a *app) labelCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			stage, _, release, err := s.labelStage(ctx, &geo, label)
+			labelers, err := s.labelStages(ctx, &geo, label)
 			if err != nil {
 				return err
 			}
-			defer release()
-			if err := s.runStages(ctx, n, engine.Parts(n), []engine.Stage{stage}); err != nil {
+			defer labelers.close()
+			if len(labelers.outputs) == 0 {
+				return usagef("label: no labeler was asked for; depth and normal are known")
+			}
+			if err := s.runStages(ctx, n, engine.Parts(n), labelers.stages); err != nil {
 				return err
 			}
-			return s.finish(ctx, stage.Outputs...)
+			return s.finish(ctx, labelers.outputs...)
 		},
 	}
 	cmd.Flags().StringSliceVar(&only, "only", nil, "these labelers only: depth, normal")

@@ -3,44 +3,88 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 func main() {
-	ctx, stop, release := signals(context.Background())
-	code := run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}, stop)
-	release()
+	in := newInterrupts(context.Background())
+	code := run(in.ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}, in)
+	in.release()
 	os.Exit(code)
 }
 
-// signals turns the first SIGINT or SIGTERM into a closed channel (end what
-// runs, begin nothing) and the second into a cancelled context (stop now).
-func signals(parent context.Context) (context.Context, <-chan struct{}, func()) {
+// interrupts turns signals into what the work understands. While stages run, the
+// first SIGINT or SIGTERM lets them end and commit what they do, and begin
+// nothing; any other time, and the second time, it stops everything now.
+type interrupts struct {
+	ctx    context.Context //nolint:containedctx // the one context that signals end
+	cancel context.CancelFunc
+	stop   chan struct{} // closed: begin nothing new
+	gentle atomic.Bool   // stages run
+	done   chan struct{}
+	wg     sync.WaitGroup
+}
+
+// lastGrace is how long everything may take to end after "now": what hangs on a
+// dead file system would otherwise never give the terminal back. It is safe to
+// die at any moment.
+const lastGrace = 10 * time.Second
+
+func newInterrupts(parent context.Context) *interrupts {
 	ctx, cancel := context.WithCancel(parent)
-	stop, done := make(chan struct{}), make(chan struct{})
-	ch := make(chan os.Signal, 2)
-	signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)
-	var wg sync.WaitGroup
-	wg.Go(func() {
+	in := &interrupts{ctx: ctx, cancel: cancel, stop: make(chan struct{}), done: make(chan struct{})}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	in.wg.Go(func() {
+		defer signal.Stop(signals)
 		select {
-		case <-ch:
-			close(stop)
-		case <-done:
+		case <-signals:
+		case <-in.done:
 			return
 		}
+		close(in.stop)
+		if in.gentle.Load() {
+			fmt.Fprintln(os.Stderr, "micodata: finishing what is begun; interrupt again to stop now")
+			select {
+			case <-signals:
+			case <-in.done:
+				return
+			}
+		}
+		cancel()
 		select {
-		case <-ch:
-			cancel()
-		case <-done:
+		case <-time.After(lastGrace):
+			os.Exit(exitInterrupted)
+		case <-in.done:
 		}
 	})
-	return ctx, stop, func() {
-		signal.Stop(ch)
-		close(done)
-		wg.Wait()
-		cancel()
+	return in
+}
+
+// gently runs work that ends well by itself once stop is closed.
+func (in *interrupts) gently(work func() error) error {
+	in.gentle.Store(true)
+	defer in.gentle.Store(false)
+	return work()
+}
+
+func (in *interrupts) stopped() bool {
+	select {
+	case <-in.stop:
+		return true
+	default:
+		return false
 	}
+}
+
+func (in *interrupts) release() {
+	close(in.done)
+	in.wg.Wait()
+	in.cancel()
 }

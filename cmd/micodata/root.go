@@ -16,8 +16,8 @@ type streams struct {
 }
 
 // run executes one command line and returns its exit code.
-func run(ctx context.Context, args []string, std streams, stop <-chan struct{}) int {
-	app := &app{streams: std, stop: stop}
+func run(ctx context.Context, args []string, std streams, in *interrupts) int {
+	app := &app{streams: std, signals: in}
 	root := app.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(std.in)
@@ -34,8 +34,8 @@ func run(ctx context.Context, args []string, std streams, stop <-chan struct{}) 
 // app is what the commands share.
 type app struct {
 	streams
-	stop   <-chan struct{}
-	global globalFlags
+	signals *interrupts
+	global  globalFlags
 }
 
 type globalFlags struct {
@@ -82,7 +82,7 @@ configuration; 3 a component is missing (ffmpeg, ONNX Runtime, a model);
 	f.StringVar(&a.global.logFormat, "log-format", "text", "progress and errors as text or json")
 	f.StringVar(&a.global.ffmpeg, "ffmpeg", "", "ffmpeg to use; ffprobe is looked for beside it (default: on the PATH)")
 	root.AddCommand(a.ingestCommand(), a.extractCommand(), a.labelCommand(), a.shardCommand(), a.runCommand(),
-		a.statusCommand(), a.doctorCommand())
+		a.statusCommand(), a.verifyCommand(), a.doctorCommand())
 	return root
 }
 

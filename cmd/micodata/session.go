@@ -53,7 +53,7 @@ func (a *app) open(ctx context.Context, flags *pflag.FlagSet, work *workFlags, d
 	if err := checkFolder(dir, "dataset.json", create); err != nil {
 		return nil, err
 	}
-	tools, err := ffmpeg.Find(ctx, a.global.ffmpeg)
+	tools, err := a.findTools(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +69,23 @@ func (a *app) open(ctx context.Context, flags *pflag.FlagSet, work *workFlags, d
 		frozen.Micodata = version()
 	}
 	return &session{app: a, flags: flags, work: work, store: store, frozen: frozen, tools: tools}, nil
+}
+
+// findTools finds an ffmpeg that has what every stage needs: found out later, it
+// would be a failed row of every source.
+func (a *app) findTools(ctx context.Context) (ffmpeg.Tools, error) {
+	tools, err := ffmpeg.Find(ctx, a.global.ffmpeg)
+	if err != nil {
+		return tools, err
+	}
+	lacks, err := tools.Missing(ctx)
+	if err != nil {
+		return tools, err
+	}
+	if len(lacks) > 0 {
+		return tools, &missingError{[]string{fmt.Sprintf("%s was built without %s; install a full build of ffmpeg", tools.FFmpeg, strings.Join(lacks, ", "))}}
+	}
+	return tools, nil
 }
 
 // checkFolder refuses a folder that is not what the command works on before
@@ -101,32 +118,35 @@ func checkFolder(dir, mark string, create bool) error {
 func (s *session) runStages(ctx context.Context, total int, parts partSource, stages []engine.Stage) error {
 	p := s.app.newProgress(total)
 	local := &engine.Local{
-		Store: s.store, CPUSlots: s.work.workers(), Chains: 3, OnPart: p.part, Stop: s.app.stop,
+		Store: s.store, CPUSlots: s.work.workers(), Chains: 3, OnPart: p.part, Stop: s.app.signals.stop,
 	}
-	err := local.Run(ctx, parts, stages)
+	err := s.app.signals.gently(func() error { return local.Run(ctx, parts, stages) })
 	p.summary()
+	if err == nil && s.app.signals.stopped() {
+		return engine.ErrInterrupted // the list may have been cut short
+	}
 	return err
 }
 
-// finish turns failed rows into the command's error, unless the user allows
-// them. It counts what is in the dataset, not only what this run did.
+// finish turns what the dataset holds into the command's result: stages with
+// failed rows, unless the user allows them, and stages with nothing to show.
 func (s *session) finish(ctx context.Context, stages ...string) error {
-	if s.work.AllowFailures {
-		return nil
-	}
-	var msgs []string
+	var failed []string
 	for _, stage := range stages {
 		r, err := stageReport(ctx, s.store, stage)
 		if err != nil {
 			return err
 		}
+		if r.OK == 0 {
+			return &failuresError{fmt.Sprintf("%s: nothing is ok: %s (micodata status %s names the rows)", stage, counts(r.Report), s.store.Path(""))}
+		}
 		if r.Failed > 0 {
-			msgs = append(msgs, stage+": "+counts(r.Report))
+			failed = append(failed, stage+": "+counts(r.Report))
 		}
 	}
-	if len(msgs) == 0 {
+	if len(failed) == 0 || s.work.AllowFailures {
 		return nil
 	}
-	return &failuresError{fmt.Sprintf("%s; the rest is complete (micodata status %s names them, --allow-failures accepts them)",
-		strings.Join(msgs, "; "), s.store.Path(""))}
+	return &failuresError{fmt.Sprintf("%s; the rest is complete (micodata status %s names the rows, --allow-failures accepts them)",
+		strings.Join(failed, "; "), s.store.Path(""))}
 }

@@ -57,6 +57,11 @@ func (a *app) shardCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if ended, err := s.ingestEnded(ctx, n); err != nil {
+			return err
+		} else if !ended {
+			return usagef("%s is not ingested to the end of its list: run its micodata ingest again first", args[0])
+		}
 		return s.build(ctx, up, &settings, out, func(stages []engine.Stage) error {
 			return s.runStages(ctx, n, engine.Parts(n), stages)
 		})
@@ -114,40 +119,31 @@ func (s *session) build(ctx context.Context, up *upstream, settings *shards.Sett
 	if err != nil {
 		return err
 	}
-	stages := []engine.Stage{cut}
-	failing := []string{dataset.StageExtract}
-	label, models, release, err := s.labelStage(ctx, &up.geo, up.label)
+	label, err := s.labelStages(ctx, &up.geo, up.label)
 	if err != nil {
 		return err
 	}
-	defer release()
-	if len(label.Outputs) > 0 {
-		stages = append(stages, label)
-		failing = append(failing, label.Outputs...)
-	}
+	defer label.close()
+	stages := append([]engine.Stage{cut}, label.stages...)
+	failing := append([]string{dataset.StageExtract}, label.outputs...)
 	if err := runStages(stages); err != nil {
 		return err
 	}
-	if err := s.write(ctx, settings, out, label.Outputs, models); err != nil {
+	if err := s.write(ctx, settings, out, label); err != nil {
 		return err
 	}
 	return s.finish(ctx, failing...)
 }
 
 // write makes the training set from the dataset's parts.
-func (s *session) write(ctx context.Context, settings *shards.Settings, out string, labels []string, models []shards.Model) error {
-	select {
-	case <-s.app.stop:
-		return engine.ErrInterrupted
-	default:
-	}
+func (s *session) write(ctx context.Context, settings *shards.Settings, out string, label *labelers) error {
 	store, err := storage.NewLocal(out)
 	if err != nil {
 		return err
 	}
 	begin := time.Now()
 	result, err := shards.Write(ctx, shards.Env{
-		Dataset: s.store, Out: store, Settings: *settings, Frozen: s.frozen, Labels: labels, Version: version(), Models: models,
+		Dataset: s.store, Out: store, Settings: *settings, Frozen: s.frozen, Labels: label.outputs, Version: version(), Models: label.models,
 	})
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"path"
+	"slices"
 
 	"micodata/dataset"
 	"micodata/engine"
@@ -32,6 +33,13 @@ func defaultIngest() ingestSettings {
 // freeze adopts what the dataset was frozen with for every setting that was not
 // given, and records or checks the result.
 func (s *session) freeze(ctx context.Context, stage string, settings any, versions map[string]string, upstream string) (string, error) {
+	parts, err := engine.PartCount(ctx, s.store, stage)
+	if err != nil {
+		return "", err
+	}
+	if parts == 0 {
+		delete(s.frozen.Stages, stage) // a start that came to nothing binds nobody
+	}
 	if old, ok := s.frozen.Stages[stage]; ok {
 		if err := adopt(s.flags, settings, old.Settings); err != nil {
 			return "", err
@@ -59,23 +67,41 @@ func (s *session) freeze(ctx context.Context, stage string, settings any, versio
 	return st.Fingerprint, s.frozen.Save(ctx, s.store)
 }
 
-// complete tells whether a stage has every part that ingest has.
+// complete tells whether nothing is left to do for a stage.
 func (s *session) complete(ctx context.Context, stage string) (bool, error) {
 	want, err := engine.PartCount(ctx, s.store, dataset.StageIngest)
-	if err != nil {
+	if err != nil || want == 0 {
+		return false, err
+	}
+	ended, err := s.ingestEnded(ctx, want)
+	if err != nil || !ended {
 		return false, err
 	}
 	have, err := engine.PartCount(ctx, s.store, stage)
-	return want > 0 && have == want, err
+	return have == want, err
 }
 
-func (s *session) versions() map[string]string {
-	return map[string]string{"ffmpeg": s.tools.VersionLine}
+// ingestEnded tells whether the last of n ingest parts is the end of the list.
+func (s *session) ingestEnded(ctx context.Context, n int) (bool, error) {
+	if n == 0 {
+		return false, nil
+	}
+	r, err := dataset.OpenPart(ctx, s.store, dataset.SourceSchema, dataset.StageIngest, n-1, "source_id")
+	if err != nil {
+		return false, err
+	}
+	return r.Info.Last, r.Close()
+}
+
+// versions are of what shapes a stage's bytes beside its settings. The program's
+// own version is not among them: arithmetic changes when its bytes do.
+func (s *session) versions(arithmetic string) map[string]string {
+	return map[string]string{"ffmpeg": s.tools.VersionLine, "arithmetic": arithmetic}
 }
 
 // ingestStage fetches, probes and hashes.
 func (s *session) ingestStage(ctx context.Context, settings *ingestSettings, http ingest.HTTPOptions) (engine.Stage, error) {
-	fp, err := s.freeze(ctx, dataset.StageIngest, settings, s.versions(), "")
+	fp, err := s.freeze(ctx, dataset.StageIngest, settings, s.versions(ingest.Arithmetic), "")
 	if err != nil {
 		return engine.Stage{}, err
 	}
@@ -97,7 +123,7 @@ func (s *session) listedParts(ctx context.Context, sources []string, o ingest.Li
 		part := 0
 		emit := func(last bool) bool {
 			p := engine.Part{Index: part, Items: items, Last: last}
-			if err := s.checkList(ctx, p, items); err != nil {
+			if err := s.checkList(ctx, p, items, partSources); err != nil {
 				yield(engine.Part{}, err)
 				return false
 			}
@@ -105,6 +131,9 @@ func (s *session) listedParts(ctx context.Context, sources []string, o ingest.Li
 			return yield(p, nil)
 		}
 		for item, err := range ingest.List(ctx, sources, o) {
+			if errors.Is(err, engine.ErrInterrupted) {
+				return // what was read of the next part is read again by the next run
+			}
 			if err != nil {
 				yield(engine.Part{}, err)
 				return
@@ -125,7 +154,7 @@ func (s *session) listedParts(ctx context.Context, sources []string, o ingest.Li
 }
 
 // checkList refuses to go on with another list than the committed part was made from.
-func (s *session) checkList(ctx context.Context, p engine.Part, items []ingest.Item) error {
+func (s *session) checkList(ctx context.Context, p engine.Part, items []ingest.Item, partSources int) error {
 	if _, err := s.store.Stat(ctx, dataset.PartName(dataset.StageIngest, p.Index)); err != nil {
 		return nil //nolint:nilerr // not ingested yet; if it is another problem, ingest meets it
 	}
@@ -138,12 +167,12 @@ func (s *session) checkList(ctx context.Context, p engine.Part, items []ingest.I
 		return nil
 	}
 	return usagef("the sources differ from those that part %d of this dataset was made from (sources %d to %d of the list): give the same list, or ingest the new one into a new dataset",
-		p.Index, p.Index*len(items), p.Index*len(items)+len(items)-1)
+		p.Index, p.Index*partSources, p.Index*partSources+len(items)-1)
 }
 
 // extractStage cuts clips, frames, audio and subtitles.
 func (s *session) extractStage(ctx context.Context, settings *extract.Settings) (engine.Stage, error) {
-	fp, err := s.freeze(ctx, dataset.StageExtract, settings, s.versions(), dataset.StageIngest)
+	fp, err := s.freeze(ctx, dataset.StageExtract, settings, s.versions(extract.Arithmetic), dataset.StageIngest)
 	if err != nil {
 		return engine.Stage{}, err
 	}
@@ -171,55 +200,95 @@ func defaultLabels() labelFlags {
 	return labelFlags{Labels: []string{"depth", "normal"}, Device: "auto"}
 }
 
-// labelStage runs the depth and normal estimator. The model is looked for before
-// any work begins: a run that cannot end well should not start.
-func (s *session) labelStage(ctx context.Context, geo *geometrySettings, l labelFlags) (_ engine.Stage, made []shards.Model, release func(), err error) {
-	outputs, err := l.outputs()
+// labelers are open models and the stages that run them.
+type labelers struct {
+	stages  []engine.Stage
+	outputs []string       // label stages, all that were asked for
+	models  []shards.Model // one an output
+	opened  []pseudolabel.Geometer
+}
+
+func (l *labelers) close() {
+	for _, m := range l.opened {
+		m.Close() // its memory goes with the process anyway
+	}
+}
+
+// labelStages opens what estimates depth and normals. The models are looked for
+// before any work begins: a run that cannot end well should not start. Depth and
+// normals share one run of a model if both were asked of the same.
+func (s *session) labelStages(ctx context.Context, geo *geometrySettings, flags labelFlags) (_ *labelers, err error) {
+	outputs, err := flags.outputs()
 	if err != nil {
-		return engine.Stage{}, nil, nil, err
+		return nil, err
 	}
-	if len(outputs) == 0 {
-		return engine.Stage{}, nil, func() {}, nil
-	}
-	for _, out := range outputs {
-		if old, ok := s.frozen.Stages[out]; ok {
-			if err := adopt(s.flags, geo, old.Settings); err != nil {
-				return engine.Stage{}, nil, nil, err
-			}
-		}
-	}
-	model, err := pseudolabel.Open(ctx, pseudolabel.Options{
-		Model: geo.Model, ModelDirs: l.ModelDir, Device: l.Device, ORTLibrary: l.ORTLib, Workers: s.work.workers(),
-	})
-	if err != nil {
-		return engine.Stage{}, nil, nil, err
-	}
+	l := &labelers{outputs: outputs}
 	defer func() {
 		if err != nil {
-			model.Close()
+			l.close()
 		}
 	}()
-	if note := model.Model().DeviceNote; note != "" {
-		s.app.note(note)
-	}
-	info := model.Model()
-	env := pseudolabel.Env{Store: s.store, Model: model}
+	byModel := map[string][]string{}
+	var names []string
 	for _, out := range outputs {
-		fp, err := s.freeze(ctx, out, geo, map[string]string{"model": model.Fingerprint()}, dataset.StageExtract)
-		if err != nil {
-			return engine.Stage{}, nil, nil, err
+		own := *geo
+		if old, ok := s.frozen.Stages[out]; ok {
+			if err := adopt(s.flags, &own, old.Settings); err != nil {
+				return nil, err
+			}
 		}
-		made = append(made, shards.Model{Name: info.Name, Task: path.Base(out), License: info.Licence, WeightsSHA256: info.WeightsSHA256})
+		if byModel[own.Model] == nil {
+			names = append(names, own.Model)
+		}
+		byModel[own.Model] = append(byModel[own.Model], out)
+	}
+	for _, name := range names {
+		if err := s.addModel(ctx, l, name, byModel[name], flags); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// addModel opens one model for some outputs.
+func (s *session) addModel(ctx context.Context, l *labelers, name string, outputs []string, flags labelFlags) error {
+	model, err := pseudolabel.Open(ctx, pseudolabel.Options{
+		Model: name, ModelDirs: flags.ModelDir, Device: flags.Device, ORTLibrary: flags.ORTLib, Workers: s.work.workers(),
+	})
+	if err != nil {
+		return err
+	}
+	l.opened = append(l.opened, model)
+	info := model.Model()
+	if info.DeviceNote != "" {
+		s.app.note(info.DeviceNote)
+	}
+	env := pseudolabel.Env{Store: s.store, Model: model, PicturesInFlight: 32 * s.work.workers()}
+	for _, out := range outputs {
+		task := path.Base(out)
+		if !slices.Contains(info.Tasks, task) {
+			return usagef("model %s does not estimate %s: leave it out of --labels, or name another with --model", name, task)
+		}
+		fp, err := s.freeze(ctx, out, &geometrySettings{Model: name}, map[string]string{"model": model.Fingerprint()}, dataset.StageExtract)
+		if err != nil {
+			return err
+		}
+		l.models = append(l.models, shards.Model{Name: info.Name, Task: task, License: info.Licence, WeightsSHA256: info.WeightsSHA256})
 		if out == dataset.StageDepth {
 			env.DepthFingerprint = fp
 		} else {
 			env.NormalFingerprint = fp
 		}
 	}
-	return engine.Stage{Name: stageLabel, Outputs: outputs, OnGPU: info.Device != "cpu",
+	stage := engine.Stage{Name: stageLabel, Outputs: outputs, OnGPU: info.Device != "cpu",
 		Run: func(ctx context.Context, p engine.Part) (dataset.Report, error) {
 			return pseudolabel.Run(ctx, env, p.Index)
-		}}, made, func() { model.Close() }, nil
+		}}
+	if len(outputs) == 1 {
+		stage.Name = outputs[0]
+	}
+	l.stages = append(l.stages, stage)
+	return nil
 }
 
 // stageLabel names the joint work of the depth and normal labelers in progress

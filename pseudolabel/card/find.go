@@ -22,7 +22,7 @@ func (e *NoModelError) Error() string {
 	if len(e.Have) > 0 {
 		have = "there are " + strings.Join(e.Have, ", ")
 	}
-	return fmt.Sprintf("no model %q in %s (%s): add it with `micodata models add`, or name its folder's parent with --model-dir",
+	return fmt.Sprintf("no model %q in %s (%s): put its folder into one of these, or name its parent with --model-dir",
 		e.Name, strings.Join(e.Looked, ", "), have)
 }
 
