@@ -165,6 +165,7 @@ func (e *Env) describe(ctx context.Context, m *Manifest) error {
 		m.Bytes += shard.Bytes
 	}
 	var sources distinct
+	var pictures previewSample
 	err := writeIndex(ctx, e.Out, m, func(x *IndexRow) {
 		m.Tuples++
 		m.Seconds += x.Duration
@@ -177,6 +178,7 @@ func (e *Env) describe(ctx context.Context, m *Manifest) error {
 			m.Missing[st.Stage][st.Class]++
 		}
 		s.add(&x.Tuple)
+		pictures.add(x)
 	})
 	if err != nil {
 		return err
@@ -189,7 +191,7 @@ func (e *Env) describe(ctx context.Context, m *Manifest) error {
 	if err := writeJSON(ctx, e.Out, StatsName, stats); err != nil {
 		return err
 	}
-	return e.writeCard(ctx, m, &stats)
+	return e.writeCard(ctx, m, &stats, pictures.rows)
 }
 
 // distinct counts sources. A source's tuples stand together within each split,

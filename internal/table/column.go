@@ -1,6 +1,8 @@
 package table
 
 import (
+	"encoding/json"
+
 	"github.com/apache/arrow/go/v15/arrow"
 )
 
@@ -16,6 +18,36 @@ type Blob struct {
 // Feature is a Hugging Face feature, the JSON value that datasets expects for a
 // column in the schema metadata key "huggingface".
 type Feature map[string]any
+
+// fieldFeatures are the features of a struct's fields: a JSON object in the
+// order of the fields. In another order datasets takes the features for those of
+// another type, and drops them without a word.
+type fieldFeatures []fieldFeature
+
+type fieldFeature struct {
+	name    string
+	feature any
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (f fieldFeatures) MarshalJSON() ([]byte, error) {
+	b := []byte{'{'}
+	for i, field := range f {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		name, err := json.Marshal(field.name)
+		if err != nil {
+			return nil, err
+		}
+		value, err := json.Marshal(field.feature)
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(append(b, name...), ':'), value...)
+	}
+	return append(b, '}'), nil
+}
 
 // Features of media columns.
 var (
@@ -36,7 +68,7 @@ type Scalar interface {
 // Column is one field of rows of type R, possibly nested.
 type Column[R any] struct {
 	field   arrow.Field
-	feature Feature
+	feature any // a Feature, or fieldFeatures of a struct
 	leaves  []leaf
 	// shred appends the row's values to bufs, one buffer per leaf. A nil row is
 	// a null whose nearest present ancestor has definition level def.
@@ -201,10 +233,10 @@ func Struct[R, S any](name string, at func(*R) **S, cols ...Column[S]) Column[R]
 func group[S any](prefix string, cols []Column[S]) Column[S] {
 	var g Column[S]
 	fields := make([]arrow.Field, len(cols))
-	feature := Feature{}
+	feature := make(fieldFeatures, len(cols))
 	for i, c := range cols {
 		fields[i] = c.field
-		feature[c.field.Name] = c.feature
+		feature[i] = fieldFeature{c.field.Name, c.feature}
 		for _, l := range c.leaves {
 			g.leaves = append(g.leaves, leaf{path: prefix + "." + l.path, isBlob: l.isBlob})
 		}

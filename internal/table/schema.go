@@ -34,14 +34,16 @@ type Schema[R any] struct {
 // schema is written down, never computed from input.
 func NewSchema[R any](columns ...Column[R]) *Schema[R] {
 	s := &Schema[R]{columns: columns}
-	features := Feature{}
+	features := make(fieldFeatures, len(columns))
 	fields := make([]arrow.Field, len(columns))
+	seen := map[string]bool{}
 	for i, c := range columns {
 		fields[i] = c.field
-		if _, twice := features[c.field.Name]; twice {
+		if seen[c.field.Name] {
 			panic("table: two columns named " + c.field.Name)
 		}
-		features[c.field.Name] = c.feature
+		seen[c.field.Name] = true
+		features[i] = fieldFeature{c.field.Name, c.feature}
 		s.leaves = append(s.leaves, c.leaves...)
 	}
 	info, err := json.Marshal(map[string]any{"info": map[string]any{"features": features}})

@@ -329,3 +329,16 @@ func TestSinkErrors(t *testing.T) {
 		}
 	}
 }
+
+// datasets compares the features' type with the file's, fields in order.
+func TestFeatures(t *testing.T) {
+	const want = `{"info":{"features":{"name":{"_type":"Value","dtype":"string"},"flag":{"_type":"Value","dtype":"bool"},` +
+		`"i32":{"_type":"Value","dtype":"int32"},"i64":{"_type":"Value","dtype":"int64"},` +
+		`"f32":{"_type":"Value","dtype":"float32"},"f64":{"_type":"Value","dtype":"float64"},"maybe":{"_type":"Value","dtype":"int64"},` +
+		`"video":{"_type":"Video"},"elems":{"_type":"List","feature":{"time":{"_type":"Value","dtype":"float64"},` +
+		`"image":{"_type":"Image"},"note":{"_type":"Value","dtype":"string"}}},` +
+		`"meta":{"model":{"_type":"Value","dtype":"string"},"min":{"_type":"Value","dtype":"float32"}}}}}`
+	if got := open(t, write(t, WriterOptions{}, nil)).Metadata("huggingface"); got != want || rowSchema.Features() != want {
+		t.Errorf("features are\n%s, want\n%s", got, want)
+	}
+}
