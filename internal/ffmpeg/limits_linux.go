@@ -11,8 +11,10 @@ import (
 // maxRSSUnit is the unit of Rusage.Maxrss in bytes (getrusage(2)).
 const maxRSSUnit = 1024
 
-// apply sets the limits of a running process. It does so a moment after the
-// start, before the child can have read anything of its input.
+// apply sets the limits of a running process, a moment after its start. Nothing
+// orders it with what the child does until then, which may be to map its
+// libraries and to read the first of its input without a limit. What is mapped
+// counts from then on, and a child that is over the limit gets no more.
 func (l Limits) apply(pid int) error {
 	for _, r := range []struct {
 		resource int

@@ -70,9 +70,13 @@ func signed(v uint64) int64 {
 	return int64(v >> 1)
 }
 
+// maxVarintBytes is what 64 bits take at seven a byte. The specification lets a
+// number begin with any count of zero digits, which nobody writes.
+const maxVarintBytes = 10
+
 func readVarint(next func() (byte, error)) (uint64, error) {
 	var n uint64
-	for {
+	for range maxVarintBytes {
 		b, err := next()
 		if err != nil {
 			return 0, err
@@ -85,6 +89,7 @@ func readVarint(next func() (byte, error)) (uint64, error) {
 			return n, nil
 		}
 	}
+	return 0, fmt.Errorf("%w: number of more than %d bytes", ErrCorrupt, maxVarintBytes)
 }
 
 func appendVarint(p []byte, n uint64) []byte {
