@@ -120,6 +120,11 @@ func known(name string) string {
 // swscaleMatrix is matrix by the name that the scale filter knows.
 func (c colours) swscaleMatrix() string { return strings.TrimSuffix(c.matrix, "nc") }
 
+// scaler averages the pixels that fall into one: as free of aliases as bicubic
+// when a picture is made smaller, which is all that is done here but for pixels
+// that are not square, and at 720p half to a fifth of its cost.
+const scaler = "area"
+
 // storeFilter is filtergraph text that brings a source's frame to the given size
 // upright in limited-range yuv420p, scaling before turning so that the turn is
 // cheap.
@@ -136,7 +141,7 @@ func storeFilter(v ffmpeg.Video, c colours, to size) string {
 	case stored.even() == to && plain && shownSize(v).even() == upright:
 		steps = append(steps, fmt.Sprintf("crop=%d:%d:0:0", to.w, to.h))
 	default:
-		scale := fmt.Sprintf("scale=%d:%d:flags=bicubic", to.w, to.h)
+		scale := fmt.Sprintf("scale=%d:%d:flags=%s", to.w, to.h, scaler)
 		if c.isFull && !c.isRGB {
 			scale += ":in_range=pc:out_range=tv"
 		}
