@@ -94,7 +94,7 @@ func (e *Env) finished(ctx context.Context, p *plan) (*Manifest, error) {
 // clear removes what is not of this plan: first the manifest, so that the set is
 // unfinished from here on, then the shards of another number.
 func (e *Env) clear(ctx context.Context, p *plan) error {
-	if err := e.Out.Sweep(ctx); err != nil {
+	if err := e.Out.Sweep(ctx, "data"); err != nil {
 		return err
 	}
 	if err := e.Out.Delete(ctx, ManifestName); err != nil {

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"strings"
 	"syscall"
 )
@@ -27,13 +28,15 @@ type Store interface {
 	Stat(ctx context.Context, name string) (Info, error)
 	// Create starts an object.
 	Create(ctx context.Context, name string, mode Mode) (Writer, error)
-	// List returns the objects whose names start with prefix, sorted by name.
+	// List returns the objects whose names start with prefix, sorted by name,
+	// without their sizes.
 	List(ctx context.Context, prefix string) ([]Info, error)
 	// Delete removes an object; a missing one is no error.
 	Delete(ctx context.Context, name string) error
-	// Sweep removes what interrupted writers left behind, and nothing that a
-	// living one still writes.
-	Sweep(ctx context.Context) error
+	// Sweep removes what interrupted writers left behind of objects without a
+	// slash in their names and of those in the named top folders ("media"), and
+	// nothing that a living one still writes. Other files are nobody's business.
+	Sweep(ctx context.Context, folders ...string) error
 	// Path is how users know the object: a file path or URL.
 	Path(name string) string
 }
@@ -59,7 +62,7 @@ type Writer interface {
 // Info describes an object.
 type Info struct {
 	Name string
-	Size int64
+	Size int64 // in bytes; -1 in a list
 }
 
 // Mode says what Commit does when the object is there already.
@@ -130,9 +133,10 @@ func WriteAll(ctx context.Context, s Store, name string, mode Mode, data []byte)
 	return w.Commit(ctx)
 }
 
-// checkName refuses names that could leave the store.
+// checkName refuses names that could leave the store, and those of unfinished
+// objects.
 func checkName(name string) error {
-	if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "\x00\\") {
+	if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "\x00\\") || isTemp(path.Base(name)) {
 		return fmt.Errorf("%q is not an object name: %w", name, fs.ErrInvalid)
 	}
 	return nil

@@ -59,7 +59,11 @@ func names(t *testing.T, s storage.Store, prefix string) string {
 	}
 	var out []string
 	for _, i := range infos {
-		out = append(out, fmt.Sprintf("%s:%d", i.Name, i.Size))
+		info, err := s.Stat(context.Background(), i.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, fmt.Sprintf("%s:%d", i.Name, info.Size))
 	}
 	return fmt.Sprint(out)
 }
@@ -202,7 +206,7 @@ func checkMissing(t *testing.T, s storage.Store) {
 
 func checkNames(t *testing.T, s storage.Store) {
 	ctx := context.Background()
-	for _, name := range []string{"", ".", "..", "../x", "a/../../x", "/etc/passwd", "a//b", "a/", "a\x00b", `a\b`} {
+	for _, name := range []string{"", ".", "..", "../x", "a/../../x", "/etc/passwd", "a//b", "a/", "a\x00b", `a\b`, "a/.x.ABCDEFGH23.tmp"} {
 		if w, err := s.Create(ctx, name, storage.Exclusive); err == nil {
 			w.Abort()
 			t.Errorf("Create(%q) succeeded", name)
