@@ -115,6 +115,14 @@ func (s *session) build(ctx context.Context, up *upstream, settings *shards.Sett
 	if err := checkFolder(out, "", true); err != nil {
 		return err
 	}
+	store, err := storage.NewLocal(out)
+	if err != nil {
+		return err
+	}
+	return s.buildInto(ctx, up, settings, store, runStages)
+}
+
+func (s *session) buildInto(ctx context.Context, up *upstream, settings *shards.Settings, out storage.Store, runStages func([]engine.Stage) error) error {
 	cut, err := s.extractStage(ctx, &up.extract)
 	if err != nil {
 		return err
@@ -136,20 +144,16 @@ func (s *session) build(ctx context.Context, up *upstream, settings *shards.Sett
 }
 
 // write makes the training set from the dataset's parts.
-func (s *session) write(ctx context.Context, settings *shards.Settings, out string, label *labelers) error {
-	store, err := storage.NewLocal(out)
-	if err != nil {
-		return err
-	}
+func (s *session) write(ctx context.Context, settings *shards.Settings, out storage.Store, label *labelers) error {
 	begin := time.Now()
 	result, err := shards.Write(ctx, shards.Env{
-		Dataset: s.store, Out: store, Settings: *settings, Frozen: s.frozen, Labels: label.outputs, Version: version(), Models: label.models,
+		Dataset: s.store, Out: out, Settings: *settings, Frozen: s.frozen, Labels: label.outputs, Version: version(), Models: label.models,
 	})
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(s.app.err, "shard: %d tuples in %d shards, %.1f MB, in %s: %s\n",
-		result.Tuples, result.Shards, float64(result.Bytes)/1e6, time.Since(begin).Round(10*time.Millisecond), out)
+		result.Tuples, result.Shards, float64(result.Bytes)/1e6, time.Since(begin).Round(10*time.Millisecond), out.Path(""))
 	return nil
 }
 

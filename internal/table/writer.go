@@ -1,6 +1,7 @@
 package table
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -57,7 +58,7 @@ func (s *Schema[R]) NewWriter(w io.Writer, o WriterOptions) *Writer[R] {
 	if o.RowGroupBytes <= 0 {
 		o.RowGroupBytes = 16 << 20
 	}
-	sink := &countingWriter{w: w}
+	sink := &countingWriter{w: bufio.NewWriterSize(w, sinkBytes)}
 	tw := &Writer[R]{schema: s, opts: o, sink: sink}
 	for range s.leaves {
 		tw.buffers = append(tw.buffers, &buffer{})
@@ -111,7 +112,10 @@ func (w *Writer[R]) Close() error {
 		if err := f.AppendKeyValueMetadata(metaBlobs, encodePlaces(w.schema.leaves, w.places)); err != nil {
 			return err
 		}
-		return f.Close()
+		if err := f.Close(); err != nil {
+			return err
+		}
+		return w.sink.flush()
 	})
 	if err != nil {
 		w.err = fmt.Errorf("write parquet footer: %w", err)
@@ -252,9 +256,13 @@ func (w *Writer[R]) placer(leaf int, b *buffer) func(entry int, blob []byte) {
 	}
 }
 
+// sinkBytes gathers the library's many small writes; blobs that are larger pass
+// through uncopied.
+const sinkBytes = 1 << 20
+
 // countingWriter counts what passes and remembers the first error.
 type countingWriter struct {
-	w   io.Writer
+	w   *bufio.Writer
 	n   int64
 	err error
 }
@@ -267,4 +275,11 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 	c.n += int64(n)
 	c.err = err
 	return n, err
+}
+
+func (c *countingWriter) flush() error {
+	if c.err == nil {
+		c.err = c.w.Flush()
+	}
+	return c.err
 }
