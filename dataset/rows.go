@@ -17,7 +17,7 @@ type Text struct {
 
 // Source is a row of an ingest part: one thing to ingest and what became of it.
 type Source struct {
-	ID      string // file-name safe, unique in the dataset
+	ID      string // file-name safe, unique in its part; shards keep the first of several in the dataset
 	URI     string // as the user gave it; file paths are absolute
 	Title   string
 	License string

@@ -50,16 +50,22 @@ func validator(h http.Header) string {
 	return h.Get("Last-Modified")
 }
 
-// rangeStart reads the first byte's place from "bytes 5-9/10".
-func rangeStart(s string) (int64, bool) {
-	s, ok := strings.CutPrefix(s, "bytes ")
-	if !ok {
-		return 0, false
+// contentRange reads the first byte's place and the whole's size from
+// "bytes 5-9/10"; the size is -1 where a "*" says that it is not known.
+func contentRange(s string) (start, total int64, ok bool) {
+	s, ok = strings.CutPrefix(s, "bytes ")
+	span, size, okSize := strings.Cut(s, "/")
+	first, _, okFirst := strings.Cut(span, "-")
+	if !ok || !okSize || !okFirst {
+		return 0, 0, false
 	}
-	first, _, ok := strings.Cut(s, "-")
-	if !ok {
-		return 0, false
+	start, err := strconv.ParseInt(first, 10, 64)
+	if err != nil || start < 0 {
+		return 0, 0, false
 	}
-	n, err := strconv.ParseInt(first, 10, 64)
-	return n, err == nil && n >= 0
+	if size == "*" {
+		return start, -1, true
+	}
+	total, err = strconv.ParseInt(size, 10, 64)
+	return start, total, err == nil && total >= start
 }

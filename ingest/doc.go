@@ -2,16 +2,24 @@
 //
 // What enters [List] is a mix of media files, folders, globs, URLs and tables;
 // what leaves is a stream of [Item]s in an order that depends on nothing but
-// the input, with memory that does not grow with it. What enters [Run] is the
-// items of one part; what leaves is one committed part file with exactly one
-// row an item, in the items' order: the media fetched, hashed and probed, or
-// the class of what went wrong.
+// the input. Tables are read row by row, in memory that does not grow with
+// them; of folders the names of the one being read, and of those above it, are
+// held, to be sorted: some 100 bytes a name. What enters [Run] is the items of
+// one part; what leaves is one committed part file with exactly one row an
+// item, in the items' order: the media fetched, hashed and probed, or the class
+// of what went wrong.
 //
 // # Guarantees
 //
 // Nothing is dropped silently: a malformed row of a table, a folder that cannot
 // be read and a dead link are all rows. A malformed row has the class corrupt
 // and a message that says where it stands ("line 7 of /data/list.jsonl: ...").
+// What this machine is to blame for (a full disk, no more open files, no
+// memory) is no row but ends the run: the next run goes on from there.
+//
+// An id is the only one of its kind within its part. Sources of different parts
+// may share one, as parts are made without regard to each other; the shard
+// stage keeps the first and counts the others as failures in the manifest.
 //
 // URLs are hostile. Only http and https are spoken, by GET; every address is
 // checked after DNS resolution and again on each redirect, so that no name can

@@ -88,7 +88,7 @@ func (w *walker) folder(ctx context.Context, dir, real string) error {
 		}
 	}
 	if err != nil {
-		return w.send(Item{URI: dir, Trusted: true, Err: folderError(err)})
+		return sendFolder(w.send, dir, err)
 	}
 	return nil
 }
@@ -99,7 +99,7 @@ func (w *walker) entry(ctx context.Context, path, real string, mode fs.FileMode)
 		if fi, err := os.Stat(path); err == nil && fi.IsDir() {
 			target, err := filepath.EvalSymlinks(path)
 			if err != nil {
-				return w.send(Item{URI: path, Trusted: true, Err: folderError(err)})
+				return sendFolder(w.send, path, err)
 			}
 			return w.folder(ctx, path, target)
 		}
@@ -118,8 +118,13 @@ func (w *walker) send(it Item) error {
 	return w.emit(it)
 }
 
-func folderError(err error) error {
-	return dataset.Fail(fileClass(err), "folder cannot be read: %w", fileCause(err))
+// sendFolder makes an item of a folder that cannot be read; an error that ends
+// the run ends the listing.
+func sendFolder(emit emitter, dir string, err error) error {
+	if exhausted(err) {
+		return ownError(err)
+	}
+	return emit(Item{URI: dir, Trusted: true, Err: dataset.Fail(fileClass(err), "folder cannot be read: %w", fileCause(err))})
 }
 
 // planGlob expands a pattern that no file is named by.
@@ -172,7 +177,7 @@ func planGlob(ctx context.Context, pattern string, o ListOptions, emit emitter) 
 func listMatchedFolder(ctx context.Context, dir string, o ListOptions, emit emitter) error {
 	real, err := filepath.EvalSymlinks(dir)
 	if err != nil {
-		return emit(Item{URI: dir, Trusted: true, Err: folderError(err)})
+		return sendFolder(emit, dir, err)
 	}
 	return newWalker(o, emit).folder(ctx, dir, real)
 }

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"micodata/dataset"
+	"micodata/storage"
 )
 
 // newClient makes the client of one part. It uses no proxy: behind one, the
@@ -62,6 +63,7 @@ type download struct {
 	file      *os.File
 	hash      hash.Hash
 	have      int64
+	total     int64  // of the whole, as the server says; -1 if it does not
 	validator string // of what we have, for If-Range; "" if it cannot be resumed
 }
 
@@ -74,13 +76,15 @@ const progressBytes = 1 << 20
 func (r *runner) fetch(ctx context.Context, uri string) (m media, err error) {
 	f, err := os.CreateTemp(r.env.TempDir, "micodata-fetch-*.tmp")
 	if err != nil {
-		return media{}, fmt.Errorf("download %s: %w", uri, err)
+		return media{}, &storage.Error{Op: "create download in", Path: r.env.TempDir, Err: err}
 	}
 	m.path, m.temp = f.Name(), f
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return m, fmt.Errorf("download %s: lock: %w", uri, err)
+	// Some network file systems have no locks; Sweep knows them.
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) && err != unix.ENOLCK {
+		return m, &storage.Error{Op: "lock", Path: f.Name(), Err: err}
 	}
-	d := &download{client: r.client, o: r.env.HTTP, url: uri, limit: r.env.Settings.MaxSourceBytes, file: f, hash: sha256.New()}
+	d := &download{client: r.client, o: r.env.HTTP, url: uri, limit: r.env.Settings.MaxSourceBytes, file: f, hash: sha256.New(), total: -1}
 	limited, cancel := context.WithTimeout(ctx, d.o.Timeout)
 	defer cancel()
 	if err := d.run(limited); err != nil {
@@ -181,10 +185,12 @@ func (d *download) attempt(ctx context.Context) error {
 func (d *download) accept(req *http.Request, resp *http.Response) error {
 	switch code := resp.StatusCode; {
 	case code == http.StatusPartialContent && req.Header.Get("Range") != "":
-		if start, ok := rangeStart(resp.Header.Get("Content-Range")); !ok || start != d.have {
+		start, total, ok := contentRange(resp.Header.Get("Content-Range"))
+		if !ok || start != d.have || total >= 0 && d.total >= 0 && total != d.total {
 			d.validator = ""
 			return &retryError{err: dataset.Fail(dataset.Network, "asked for bytes from %d, got %q", d.have, resp.Header.Get("Content-Range"))}
 		}
+		d.total = max(d.total, total)
 	case code == http.StatusRequestedRangeNotSatisfiable && req.Header.Get("Range") != "":
 		d.validator = ""
 		return &retryError{err: dataset.Fail(dataset.Network, "HTTP %s", resp.Status)}
@@ -192,7 +198,7 @@ func (d *download) accept(req *http.Request, resp *http.Response) error {
 		if err := d.restart(); err != nil {
 			return err
 		}
-		d.validator = validator(resp.Header)
+		d.validator, d.total = validator(resp.Header), resp.ContentLength
 	default:
 		return statusError(resp)
 	}
@@ -200,8 +206,8 @@ func (d *download) accept(req *http.Request, resp *http.Response) error {
 		strings.EqualFold(strings.TrimSpace(ct), "application/xhtml+xml") {
 		return dataset.Fail(dataset.NotMedia, "a web page, not a media file: give the media's own URL, or download it with yt-dlp and name the file")
 	}
-	if n := resp.ContentLength; n > d.limit-d.have {
-		return tooLarge(d.have+n, d.limit)
+	if n := max(d.total, d.have+resp.ContentLength); n > d.limit {
+		return tooLarge(n, d.limit)
 	}
 	return nil
 }
@@ -211,10 +217,10 @@ func (d *download) restart() error {
 	d.have = 0
 	d.hash.Reset()
 	if err := d.file.Truncate(0); err != nil {
-		return fmt.Errorf("download: %w", err)
+		return &storage.Error{Op: "truncate", Path: d.file.Name(), Err: err}
 	}
 	if _, err := d.file.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("download: %w", err)
+		return &storage.Error{Op: "seek", Path: d.file.Name(), Err: err}
 	}
 	return nil
 }
@@ -230,12 +236,12 @@ func (d *download) read(body io.Reader, alive func() bool) error {
 			return tooLarge(d.have+int64(n), d.limit)
 		}
 		if _, err := d.file.Write(buf[:n]); err != nil {
-			return fmt.Errorf("download: %w", err) // our disk, not the source
+			return &storage.Error{Op: "write", Path: d.file.Name(), Err: err} // our disk, not the source
 		}
 		d.hash.Write(buf[:n])
 		d.have += int64(n)
 		if err == io.EOF {
-			return nil
+			return d.whole()
 		}
 		if err != nil && !running {
 			return &retryError{err: dataset.Fail(dataset.Timeout, "nothing came for %v, after %d bytes", d.o.StallTimeout, d.have)}
@@ -246,8 +252,23 @@ func (d *download) read(body io.Reader, alive func() bool) error {
 	}
 }
 
+// whole checks, at the end of an answer, that it was the end of the source: a
+// server may send less of a range than was asked for.
+func (d *download) whole() error {
+	switch {
+	case d.total < 0 || d.have == d.total:
+		return nil
+	case d.have > d.total:
+		d.validator = "" // what we have is not what the server means
+	}
+	return &retryError{err: dataset.Fail(dataset.Network, "the answer ends after %d of %d bytes", d.have, d.total)}
+}
+
 // requestError classifies a request that got no answer.
 func requestError(err error) error {
+	if exhausted(err) {
+		return fmt.Errorf("request: %w", err) // nor will the next source get one
+	}
 	if e, ok := dataset.AsItem(err); ok {
 		return e // a redirect that is not followed
 	}

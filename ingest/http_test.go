@@ -189,6 +189,80 @@ func TestWrongRange(t *testing.T) {
 	}
 }
 
+// A server may send less of a range than was asked for, and end its answer well:
+// that is not the end of the source.
+func TestShortRange(t *testing.T) {
+	data := readAll(t, testmedia.File(t, "plain"))
+	for name, total := range map[string]string{"total": strconv.Itoa(len(data)), "unknown total": "*"} {
+		t.Run(name, func(t *testing.T) {
+			h := serve(t, func(n int, w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("ETag", `"a"`)
+				from, to := 0, 1000
+				if n == 1 {
+					w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+				} else {
+					if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &from); err != nil {
+						t.Errorf("range %q", r.Header.Get("Range"))
+					}
+					to = min(from+(len(data)-from+1)/2, len(data))
+					if n == 3 {
+						to = len(data)
+					}
+					w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%s", from, to-1, total))
+					w.WriteHeader(http.StatusPartialContent)
+				}
+				_, _ = w.Write(data[from:to])
+			})
+			env := testEnv(t)
+			checkFetched(t, env, ingestOne(t, env, Item{URI: h.URL}), data)
+			if n := len(h.seen()); n != 3 {
+				t.Errorf("%d requests", n)
+			}
+		})
+	}
+}
+
+// The whole is never made of two versions' pieces, nor taken for whole where
+// the server says otherwise.
+func TestRangeOfAnotherSize(t *testing.T) {
+	data := readAll(t, testmedia.File(t, "plain"))
+	h := serve(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"a"`)
+		if n == 2 {
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes 1000-1099/%d", 1100))
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write(data[1000:1100])
+			return
+		}
+		w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+		if n == 1 {
+			_, _ = w.Write(data[:1000])
+			return
+		}
+		_, _ = w.Write(data)
+	})
+	env := testEnv(t)
+	checkFetched(t, env, ingestOne(t, env, Item{URI: h.URL}), data)
+	if seen := h.seen(); len(seen) != 3 || seen[2].Get("Range") != "" {
+		t.Errorf("requests %v", seen)
+	}
+}
+
+func TestContentRange(t *testing.T) {
+	for s, want := range map[string]struct {
+		start, total int64
+		ok           bool
+	}{
+		"bytes 5-9/10": {5, 10, true}, "bytes 0-0/*": {0, -1, true},
+		"bytes */10": {}, "bytes 5-9": {}, "5-9/10": {}, "bytes -5-9/10": {}, "bytes 5-9/x": {}, "bytes 11-12/10": {11, 10, false}, "": {},
+	} {
+		start, total, ok := contentRange(s)
+		if ok != want.ok || ok && (start != want.start || total != want.total) {
+			t.Errorf("%q is %d, %d, %v", s, start, total, ok)
+		}
+	}
+}
+
 func endless(_ int, w http.ResponseWriter, _ *http.Request) {
 	for buf := make([]byte, 64<<10); ; {
 		if _, err := w.Write(buf); err != nil {

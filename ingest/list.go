@@ -28,8 +28,13 @@ type ListOptions struct {
 	// Skip are folders that walks leave out: the dataset and the output may lie
 	// inside the folder that is read.
 	Skip []string
-	// MaxRowBytes bounds a row of a table; a longer one is a failed row. The
-	// default is 16 MiB: the longest row of HD-VILA-100M is below 1 MiB.
+	// MaxRowBytes bounds a row of a table. In plain lists and JSON Lines a
+	// longer one is a failed row, as the next line begins the next row. In CSV,
+	// TSV, JSON and Parquet it ends the listing with an error, after the rows
+	// before it: in text nothing tells where the next row begins (the likely
+	// cause is a quote that is missing), and Parquet has no such rows unless it
+	// is broken. The default is 16 MiB: the longest row of HD-VILA-100M is
+	// below 1 MiB.
 	MaxRowBytes int
 }
 
@@ -177,6 +182,9 @@ func listFile(abs string, o ListOptions, emit emitter) error {
 
 // pathError drops the path that the operating system's own errors repeat.
 func pathError(arg string, err error) error {
+	if exhausted(err) {
+		return ownError(err)
+	}
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
 		err = pe.Err

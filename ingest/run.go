@@ -19,14 +19,15 @@ import (
 type runner struct {
 	env    Env
 	client *http.Client
-	beside beside
+	beside map[string][]string // paths by the media's path without extension
 }
 
 // Run makes ingest part number part of items and commits it; last marks the
 // part that ends the list. Each item becomes one row, in order. Whatever is
 // wrong with an item is in its row; an error is one of the storage, of a
-// missing program or of the context, and leaves no part. If somebody else has
-// committed the part meanwhile the error is fs.ErrExist.
+// missing program, of a machine out of open files or memory, or of the context,
+// and leaves no part. If somebody else has committed the part meanwhile the
+// error is fs.ErrExist.
 //
 // In the report, Cost.Bytes is what was read from sources.
 func Run(ctx context.Context, env Env, part int, items []Item, last bool) (dataset.Report, error) {
@@ -38,7 +39,10 @@ func Run(ctx context.Context, env Env, part int, items []Item, last bool) (datas
 	defer done()
 	r := &runner{env: env, client: client}
 	if env.Settings.Sidecars {
-		r.beside = findSidecars(items)
+		var err error
+		if r.beside, err = env.Folders.beside(ctx, items); err != nil {
+			return dataset.Report{}, fmt.Errorf("ingest part %d: %w", part, err)
+		}
 	}
 	sources := make([]dataset.Source, len(items))
 	g, gctx := errgroup.WithContext(ctx)
@@ -122,14 +126,16 @@ func (r *runner) fill(ctx context.Context, it Item, s *dataset.Source) (err erro
 		return err
 	}
 	if !remote && r.env.Settings.Sidecars {
-		r.sidecars(s, it.URI)
+		if err := r.sidecars(s, it.URI); err != nil {
+			return err
+		}
 	}
 	title(s, &p)
 	if !remote && !r.env.Settings.Copy && utf8.ValidString(it.URI) {
 		s.Media = it.URI
 		return nil
 	}
-	s.Media, err = r.keep(ctx, m, extension(&p))
+	s.Media, err = retryLocal(ctx, localPause, func() (string, error) { return r.keep(ctx, m, extension(&p)) })
 	return err
 }
 
@@ -141,7 +147,7 @@ func (r *runner) obtain(ctx context.Context, it Item) (m media, remote bool, err
 	if !it.Trusted {
 		return m, false, dataset.Fail(dataset.Policy, "a local file, named by something that was fetched")
 	}
-	m, err = r.readLocal(ctx, it.URI)
+	m, err = retryLocal(ctx, localPause, func() (media, error) { return r.readLocal(ctx, it.URI) })
 	return m, false, err
 }
 
@@ -153,9 +159,11 @@ func title(s *dataset.Source, p *ffmpeg.Probe) {
 	addText(s, s.Title, "title", "")
 }
 
-// unique gives every row an id of its own: keys are made of it. The first of
-// two rows has the id; the second failed if its media is other, and else is
-// skipped.
+// unique gives every row of the part an id of its own: keys are made of it. The
+// first of two rows has the id; the second failed if its media is other, and
+// else is skipped. Rows of other parts are not looked at, so that parts can be
+// made in any order: of two sources with one id in two parts the shard stage
+// keeps the first and counts the later one as a failure in the manifest.
 func unique(sources []dataset.Source, items []Item, part int) {
 	byID, byHash := map[string]int{}, map[string]int{}
 	for i := range sources {

@@ -106,6 +106,9 @@ type Env struct {
 	// which may be small, and is not swept after a crash as a folder in a local
 	// dataset is.
 	TempDir string
+	// Folders is what the runs of all parts share, so that a folder of many
+	// parts is read once. nil reads each folder once a part.
+	Folders *Folders
 	// Warn is told what is left out of a source that is otherwise well, such as
 	// a sidecar that cannot be read. It may be called from several goroutines
 	// at once. nil tells nobody.
@@ -115,6 +118,9 @@ type Env struct {
 func (e Env) withDefaults() Env {
 	setDefault(&e.Workers, 4)
 	e.HTTP = e.HTTP.withDefaults()
+	if e.Folders == nil {
+		e.Folders = new(Folders)
+	}
 	if e.Warn == nil {
 		e.Warn = func(string, error) {}
 	}

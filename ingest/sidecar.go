@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,66 +10,114 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"micodata/dataset"
 )
 
-// beside are the names of the files that lie beside a part's local media, by
-// the media's path without extension, sorted. Each folder is read once a part:
-// asking for every name that there could be costs more.
-type beside map[string][]string
-
-// sidecarName splits "movie.en.srt" into stem, language and extension.
-var sidecarName = regexp.MustCompile(`(?s)^(.+?)(?:\.([A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*))?\.(?i:(srt|vtt|txt|json))$`)
-
-// findSidecars looks beside the local media of items. Folders that cannot be
-// read are left out: their media say so themselves, or lie there unlisted.
-func findSidecars(items []Item) beside {
-	found := beside{}
-	folders := map[string]bool{}
-	for _, it := range items {
-		if it.Err == nil && !isRemote(it.URI) {
-			found[stem(it.URI)] = nil
-			folders[filepath.Dir(it.URI)] = true
-		}
-	}
-	for dir := range folders {
-		found.scan(dir)
-	}
-	for s := range found {
-		slices.Sort(found[s])
-	}
-	return found
+// Folders remembers which subtitles and texts lie in the folder that was read
+// last: a listing goes folder by folder, and a flat folder of a million videos
+// is a part of many thousands of runs. What comes into a folder later is not
+// seen. It holds the names that end in srt, vtt, txt or json of one folder. The
+// zero value is ready; its methods may be called from several goroutines.
+type Folders struct {
+	mu    sync.Mutex
+	dir   string   // "" is none
+	names []string // sorted
 }
 
-func (b beside) scan(dir string) {
-	f, err := os.Open(dir)
-	if err != nil {
-		return
+// sidecarRest is what follows "movie." in "movie.en.srt": language, extension.
+var sidecarRest = regexp.MustCompile(`^(?:[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*\.)?(?i:srt|vtt|txt|json)$`)
+
+// beside finds the paths of the files that lie beside the local media of items,
+// sorted, by the media's path without extension. "movie.en.srt" is English for
+// movie.mp4, and all there is for movie.en.mp4.
+func (f *Folders) beside(ctx context.Context, items []Item) (map[string][]string, error) {
+	found := map[string][]string{}
+	folders := map[string][]string{} // stems
+	var order []string
+	for _, it := range items {
+		if it.Err != nil || isRemote(it.URI) {
+			continue
+		}
+		dir := filepath.Dir(it.URI)
+		if folders[dir] == nil {
+			order = append(order, dir)
+		}
+		folders[dir] = append(folders[dir], stem(it.URI))
 	}
-	defer f.Close() // only read from
-	for {
-		// A thousand at a time: a folder may hold millions.
-		names, err := f.Readdirnames(1000)
-		for _, name := range names {
-			m := sidecarName.FindStringSubmatch(name)
-			if m == nil {
-				continue
-			}
-			// "movie.en.srt" is English for movie.mp4, and all there is for movie.en.mp4.
-			keys := []string{filepath.Join(dir, m[1])}
-			if m[2] != "" {
-				keys = append(keys, filepath.Join(dir, m[1]+"."+m[2]))
-			}
-			for _, key := range keys {
-				if _, wanted := b[key]; wanted {
-					b[key] = append(b[key], filepath.Join(dir, name))
-				}
+	f.mu.Lock() // whoever waits would mostly read the same folder
+	defer f.mu.Unlock()
+	for _, dir := range order {
+		if err := f.read(ctx, dir); err != nil {
+			return nil, err
+		}
+		for _, s := range folders[dir] {
+			if found[s] == nil {
+				found[s] = f.lookUp(dir, filepath.Base(s)+".")
 			}
 		}
+	}
+	return found, nil
+}
+
+// lookUp finds the paths of the sidecars whose names start with prefix.
+func (f *Folders) lookUp(dir, prefix string) []string {
+	var paths []string
+	first, _ := slices.BinarySearch(f.names, prefix)
+	for _, name := range f.names[first:] {
+		rest, ok := strings.CutPrefix(name, prefix)
+		if !ok {
+			break
+		}
+		if sidecarRest.MatchString(rest) {
+			paths = append(paths, filepath.Join(dir, name))
+		}
+	}
+	return paths
+}
+
+// read makes dir the folder that is remembered. One that cannot be read has no
+// names: its media say so themselves, or lie there unlisted.
+func (f *Folders) read(ctx context.Context, dir string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if f.dir == dir {
+		return nil
+	}
+	f.dir, f.names = "", nil
+	d, err := os.Open(dir)
+	if exhausted(err) {
+		return ownError(err)
+	}
+	if err == nil {
+		defer d.Close() // only read from
+		if err := f.scan(ctx, d); err != nil {
+			return err
+		}
+	}
+	f.dir = dir
+	return nil
+}
+
+func (f *Folders) scan(ctx context.Context, d *os.File) error {
+	for {
+		// A thousand at a time: a folder may hold millions.
+		names, err := d.Readdirnames(1000)
+		for _, name := range names {
+			switch strings.ToLower(filepath.Ext(name)) {
+			case ".srt", ".vtt", ".txt", ".json":
+				f.names = append(f.names, name)
+			}
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err != nil {
-			return
+			slices.Sort(f.names)
+			return nil
 		}
 	}
 }
@@ -76,26 +125,31 @@ func (b beside) scan(dir string) {
 func stem(path string) string { return strings.TrimSuffix(path, filepath.Ext(path)) }
 
 // sidecars fills in what lies beside a local file. What cannot be used is told
-// to Warn: the media is well without it.
-func (r *runner) sidecars(s *dataset.Source, path string) {
+// to Warn: the media is well without it. An error is one that ends the run.
+func (r *runner) sidecars(s *dataset.Source, path string) error {
 	for _, side := range r.beside[stem(path)] {
 		if side == path {
 			continue // a medium named movie.txt
 		}
-		if err := r.sidecar(s, path, side); err != nil {
+		err := r.sidecar(s, path, side)
+		if exhausted(err) {
+			return err
+		}
+		if err != nil {
 			r.env.Warn(s.URI, fmt.Errorf("%s is left out: %w", filepath.Base(side), err))
 		}
 	}
+	return nil
 }
 
 func (r *runner) sidecar(s *dataset.Source, path, side string) error {
-	f, size, err := openLocal(side)
+	f, fi, err := openLocal(side)
 	if err != nil {
 		return err
 	}
 	defer f.Close() // only read from
-	if limit := r.env.Settings.MaxSidecarBytes; size > limit {
-		return fmt.Errorf("%d bytes are more than max_sidecar_bytes, %d", size, limit)
+	if limit := r.env.Settings.MaxSidecarBytes; fi.Size() > limit {
+		return fmt.Errorf("%d bytes are more than max_sidecar_bytes, %d", fi.Size(), limit)
 	}
 	ext := strings.ToLower(filepath.Ext(side))
 	lang := strings.TrimPrefix(strings.TrimSuffix(side, filepath.Ext(side)), stem(path))
@@ -107,9 +161,9 @@ func (r *runner) sidecar(s *dataset.Source, path, side string) error {
 		s.Sidecars = append(s.Sidecars, dataset.Sidecar{Path: side, Lang: lang})
 		return nil
 	}
-	data, err := io.ReadAll(io.LimitReader(f, size))
+	data, err := io.ReadAll(io.LimitReader(f, fi.Size()))
 	if err != nil {
-		return fileCause(err)
+		return fileFail(err)
 	}
 	if ext == ".json" {
 		return describe(s, data, lang)
