@@ -64,7 +64,7 @@ const DefaultModel = "small"
 // Options choose a model and how it is run.
 type Options struct {
 	Model     string   // a card's name; default [DefaultModel]
-	ModelDirs []string // looked in before the default folders, see [card.Dirs]
+	ModelDirs []string // looked in, in this order; default: [card.Dirs] of none
 
 	Device     string // auto (default), cpu, cuda, cuda:N
 	ORTLibrary string // ONNX Runtime's library; default: see [gpu.Options]
@@ -88,6 +88,9 @@ func (o Options) withDefaults() Options {
 	if o.Model == "" {
 		o.Model = DefaultModel
 	}
+	if len(o.ModelDirs) == 0 {
+		o.ModelDirs = card.Dirs(nil)
+	}
 	if o.Threads <= 0 {
 		o.Threads = 1
 	}
@@ -104,7 +107,7 @@ func (o Options) withDefaults() Options {
 // branch on: [*card.NoModelError], [*gpu.MissingError].
 func Open(ctx context.Context, o Options) (Geometer, error) {
 	o = o.withDefaults()
-	c, err := card.Find(o.Model, card.Dirs(o.ModelDirs))
+	c, err := card.Find(o.Model, o.ModelDirs)
 	if err != nil {
 		return nil, err
 	}

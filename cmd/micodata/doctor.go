@@ -76,7 +76,10 @@ func (a *app) doctorCommand() *cobra.Command {
 				}
 			}
 
-			dirs := card.Dirs(label.ModelDir)
+			dirs, err := modelDirs(label.ModelDir)
+			if err != nil {
+				return err
+			}
 			models := card.List(dirs)
 			if len(models) == 0 {
 				say(false, "models", "none in "+strings.Join(dirs, ", "))

@@ -44,6 +44,7 @@ var settingHelp = map[string]string{
 	"shard_bytes":       "most bytes of a shard",
 	"row_group_bytes":   "most bytes of a row group, which the writer holds in memory",
 	"splits":            "shares of the splits",
+	"where":             "keep only clips of which this is true, such as: motion > 0.02 and duration >= 2",
 	"fetch_timeout":     "longest time for one URL with all its attempts",
 	"fetch_stall":       "longest silence of a server",
 	"redirects":         "most redirects of one URL",

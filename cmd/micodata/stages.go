@@ -4,14 +4,18 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 
 	"micodata/dataset"
 	"micodata/engine"
 	"micodata/extract"
 	"micodata/ingest"
+	"micodata/models"
 	"micodata/pseudolabel"
+	"micodata/pseudolabel/card"
 	"micodata/shards"
 )
 
@@ -242,12 +246,30 @@ func (s *session) labelStages(ctx context.Context, geo *geometrySettings, flags 
 		}
 		byModel[own.Model] = append(byModel[own.Model], out)
 	}
+	flags.ModelDir, err = modelDirs(flags.ModelDir)
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range names {
 		if err := s.addModel(ctx, l, name, byModel[name], flags); err != nil {
 			return nil, err
 		}
 	}
 	return l, nil
+}
+
+// modelDirs adds the models inside the binary, looked in last.
+func modelDirs(given []string) ([]string, error) {
+	dirs := card.Dirs(given)
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return dirs, nil //nolint:nilerr // no home: what folders hold has to do
+	}
+	builtin, err := models.Unpack(filepath.Join(cache, "micodata"))
+	if err != nil {
+		return nil, err
+	}
+	return append(dirs, builtin), nil
 }
 
 // addModel opens one model for some outputs.
