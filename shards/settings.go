@@ -21,6 +21,9 @@ type Settings struct {
 	RowGroupBytes int64 `json:"row_group_bytes"`
 	// Splits are the shares of the splits.
 	Splits Splits `json:"splits"`
+	// Where keeps only the clips for which it is true; see [ParseFilter]. ""
+	// keeps all.
+	Where string `json:"where"`
 }
 
 // DefaultSettings are the training set's defaults: shards of 512 MiB, the size
@@ -43,6 +46,9 @@ func (s Settings) Validate() error {
 		return fmt.Errorf("shard_bytes %d: want 1 MiB or more", s.ShardBytes)
 	case s.RowGroupBytes < 1<<10 || s.RowGroupBytes > 1<<30:
 		return fmt.Errorf("row_group_bytes %d: want 1 KiB to 1 GiB", s.RowGroupBytes)
+	}
+	if _, err := ParseFilter(s.Where); err != nil {
+		return err
 	}
 	return s.Splits.validate()
 }

@@ -45,18 +45,27 @@ func languages(cues []dataset.Cue) (langs []string) {
 	return langs
 }
 
-// spoken joins the cues of a language. Broadcast subtitles roll: a line that
-// only repeats the one before says nothing new.
+// spoken joins the cues of a language. What is shown twice at one time, by two
+// tracks or by a line that rolls on, is said once.
 func spoken(cues []dataset.Cue, lang string) string {
 	var lines []string
+	until := map[string]float64{} // end of each line's last showing
 	for _, c := range cues {
 		text := strings.Join(strings.Fields(c.Text), " ")
-		if c.Lang == lang && text != "" && (len(lines) == 0 || lines[len(lines)-1] != text) {
+		if c.Lang != lang || text == "" {
+			continue
+		}
+		if end, shown := until[text]; !shown || c.Start > end+cueGap {
 			lines = append(lines, text)
 		}
+		until[text] = max(until[text], c.End)
 	}
 	return strings.Join(lines, " ")
 }
+
+// cueGap joins showings of a line that follow each other but for a few frames,
+// seconds.
+const cueGap = 0.2
 
 // bestText is the caption that a trainer uses by default.
 func bestText(captions []Caption) string {

@@ -270,13 +270,19 @@ func (c *check) moments(m *clipMedia, stills []still) {
 			c.problem(s.what, "does not show the clip's frame at %v s (%.2f unlike)", s.time, d)
 		}
 		if s.what == "frames" && len(stills) == len(t.Frames)+1 {
-			j := float64(i) - 0.5 // the key frame is first of the stills
-			middle := j / float64(len(t.Frames)) * t.Duration
-			// Of a long clip not every frame is a candidate, but one in each 128th.
-			if off := math.Abs(s.time - middle); off > max(2*t.Duration/float64(n), t.Duration/64)+timeSlack {
-				c.problem("frames", "frame %d is at %v s, the middle of its segment at %v s", i-1, s.time, middle)
-			}
+			c.spread(m, i-1, s.time)
 		}
+	}
+}
+
+// spread checks that uniform frame i lies near the middle of its segment, as far
+// as the clip has a frame there. Extraction chooses among 12 frames a second, of
+// a long clip among 64 to 128.
+func (c *check) spread(m *clipMedia, i int, time float64) {
+	middle := (float64(i) + 0.5) / float64(len(c.t.Frames)) * c.t.Duration
+	there := math.Abs(m.times[nearest(m.times, middle)] - middle)
+	if math.Abs(time-middle) > there+max(1./12, c.t.Duration/64)+timeSlack {
+		c.problem("frames", "frame %d is at %v s, the middle of its segment at %v s", i, time, middle)
 	}
 }
 
