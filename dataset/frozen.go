@@ -2,25 +2,14 @@ package dataset
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
 	"strings"
-
-	"micodata/storage"
 )
-
-// frozenName is the object that holds the frozen settings.
-const frozenName = "dataset.json"
-
-// maxFrozenBytes bounds dataset.json, which holds a few settings a stage.
-const maxFrozenBytes = 16 << 20
 
 // Frozen is dataset.json: what shapes the bytes of every stage that has begun.
 type Frozen struct {
@@ -52,28 +41,6 @@ func (e *FrozenError) Error() string {
 		e.Stage, strings.Join(e.Differences, "; "))
 }
 
-// LoadFrozen reads dataset.json; a dataset that has none yet is empty.
-func LoadFrozen(ctx context.Context, s storage.Store) (*Frozen, error) {
-	data, err := storage.ReadAll(ctx, s, frozenName, maxFrozenBytes)
-	if errors.Is(err, fs.ErrNotExist) {
-		return &Frozen{SchemaVersion: SchemaVersion, Stages: map[string]Stage{}}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var f Frozen
-	if err := json.Unmarshal(data, &f); err != nil {
-		return nil, fmt.Errorf("%s is not a dataset's settings: %w", s.Path(frozenName), err)
-	}
-	if f.SchemaVersion != SchemaVersion {
-		return nil, fmt.Errorf("%s has schema_version %d, this micodata reads %d", s.Path(frozenName), f.SchemaVersion, SchemaVersion)
-	}
-	if f.Stages == nil {
-		f.Stages = map[string]Stage{}
-	}
-	return &f, nil
-}
-
 // Freeze records a stage's settings, or checks them against the recorded ones
 // and returns a [*FrozenError] if they differ. Settings is any value that
 // marshals to a JSON object. Upstream names the stage whose parts feed this one,
@@ -89,38 +56,27 @@ func (f *Frozen) Freeze(stage string, settings any, versions map[string]string, 
 		f.Stages[stage] = st
 		return st, nil
 	}
-	if old.Fingerprint == st.Fingerprint {
-		return old, nil
+	return old, st.differsFrom(old, stage)
+}
+
+// differsFrom is a [*FrozenError] that says how s differs from what a stage of
+// the dataset was made with, or nil.
+func (s Stage) differsFrom(old Stage, stage string) error {
+	if old.Fingerprint == s.Fingerprint {
+		return nil
 	}
-	diffs := differences(old.Settings, st.Settings)
+	diffs := differences(old.Settings, s.Settings)
 	e := &FrozenError{Stage: stage, VersionsOnly: len(diffs) == 0}
-	for _, name := range sortedKeys(old.Versions, st.Versions) {
-		if old.Versions[name] != st.Versions[name] {
-			diffs = append(diffs, fmt.Sprintf("%s: the dataset has %q, this machine %q", name, old.Versions[name], st.Versions[name]))
+	for _, name := range sortedKeys(old.Versions, s.Versions) {
+		if old.Versions[name] != s.Versions[name] {
+			diffs = append(diffs, fmt.Sprintf("%s: the dataset has %q, this machine %q", name, old.Versions[name], s.Versions[name]))
 		}
 	}
 	if len(diffs) == 0 {
 		diffs = []string{"the settings of the stage before it"}
 	}
 	e.Differences = diffs
-	return old, e
-}
-
-// Save writes dataset.json if it differs from what is there.
-func (f *Frozen) Save(ctx context.Context, s storage.Store) error {
-	data, err := json.MarshalIndent(f, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode %s: %w", frozenName, err)
-	}
-	data = append(data, '\n')
-	old, err := storage.ReadAll(ctx, s, frozenName, maxFrozenBytes)
-	if err == nil && bytes.Equal(old, data) {
-		return nil
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return storage.WriteAll(ctx, s, frozenName, storage.Replace, data)
+	return e
 }
 
 // newStage brings settings into the form they have after a trip through JSON, so

@@ -1,9 +1,13 @@
 package dataset
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+
+	"micodata/storage"
 )
 
 // SchemaVersion names the layout of parts and shards. A change of what users
@@ -45,6 +49,25 @@ func PartIndex(stage, name string) (i int, ok bool) {
 	i, err := strconv.Atoi(s)
 	return i, err == nil && i >= 0 && PartName(stage, i) == name
 }
+
+// Parts are the committed parts of a stage, in order.
+func Parts(ctx context.Context, s storage.Store, stage string) ([]int, error) {
+	objects, err := s.List(ctx, stage+"/")
+	if err != nil {
+		return nil, err
+	}
+	var parts []int
+	for _, o := range objects {
+		if i, ok := PartIndex(stage, o.Name); ok {
+			parts = append(parts, i)
+		}
+	}
+	slices.Sort(parts) // names do not sort so, from part 100000 on
+	return parts, nil
+}
+
+// Folders are the top folders of a dataset, for [storage.Store.Sweep].
+func Folders() []string { return []string{"cost", "extract", "ingest", "label", "media", "settings"} }
 
 // MediaName is where raw media with this sha256 (hex) lies; ext has its dot.
 func MediaName(sha256Hex, ext string) string {

@@ -2,11 +2,10 @@ package dataset
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
-	"time"
 
 	"micodata/internal/table"
 	"micodata/storage"
@@ -20,62 +19,6 @@ type PartInfo struct {
 	Fingerprint string
 	List        string // MetaList, ingest only
 	Last        bool   // MetaLast, ingest only
-}
-
-// Cost is what some work took. It is printed and kept in accounts beside the
-// data, never in it: two runs never cost the same.
-type Cost struct {
-	CPU   time.Duration // of this process and its children
-	GPU   time.Duration
-	Wall  time.Duration
-	Bytes int64 // read from sources
-}
-
-// Add sums costs.
-func (c Cost) Add(o Cost) Cost {
-	return Cost{c.CPU + o.CPU, c.GPU + o.GPU, c.Wall + o.Wall, c.Bytes + o.Bytes}
-}
-
-// Report counts the rows of a part, or of many.
-type Report struct {
-	Rows, OK, Failed, Skipped int
-	Classes                   map[Class]int // of failed and skipped rows
-	Seconds                   float64       // of OK clips
-	Cost                      Cost
-}
-
-// Count adds a row.
-func (r *Report) Count(o Outcome) {
-	r.Rows++
-	switch o.Status {
-	case OK:
-		r.OK++
-		return
-	case Skipped:
-		r.Skipped++
-	default:
-		r.Failed++
-	}
-	if r.Classes == nil {
-		r.Classes = map[Class]int{}
-	}
-	r.Classes[o.Class]++
-}
-
-// Merge adds another report.
-func (r *Report) Merge(o Report) {
-	r.Rows += o.Rows
-	r.OK += o.OK
-	r.Failed += o.Failed
-	r.Skipped += o.Skipped
-	r.Seconds += o.Seconds
-	r.Cost = r.Cost.Add(o.Cost)
-	for c, n := range o.Classes {
-		if r.Classes == nil {
-			r.Classes = map[Class]int{}
-		}
-		r.Classes[c] += n
-	}
 }
 
 // PartWriter writes one part file, which appears whole at Commit or not at all.
@@ -120,7 +63,18 @@ type PartReader[R any] struct {
 	object storage.Object
 }
 
-// OpenPart opens a part file; columns as in [table.ReaderOptions].
+// damaged is the error of a part that is not what it should be: the storage's,
+// since parts are whole when they are committed.
+func damaged(s storage.Store, name string, err error) error {
+	var own *storage.Error
+	if errors.As(err, &own) {
+		return err
+	}
+	return &storage.Error{Op: "read", Path: s.Path(name), Err: fmt.Errorf("%w (remove the file, and the next run makes it again)", err)}
+}
+
+// OpenPart opens a part file; columns as in [table.ReaderOptions]. A part that
+// cannot be read is a [*storage.Error].
 func OpenPart[R any](ctx context.Context, s storage.Store, schema *table.Schema[R], stage string, part int, columns ...string) (*PartReader[R], error) {
 	name := PartName(stage, part)
 	object, err := s.Open(ctx, name)
@@ -130,14 +84,14 @@ func OpenPart[R any](ctx context.Context, s storage.Store, schema *table.Schema[
 	r, err := schema.NewReader(object, table.ReaderOptions{Columns: columns})
 	if err != nil {
 		object.Close()
-		return nil, fmt.Errorf("%s: %w", s.Path(name), err)
+		return nil, damaged(s, name, err)
 	}
 	info := PartInfo{Stage: r.Metadata(MetaStage), Fingerprint: r.Metadata(MetaFingerprint), List: r.Metadata(MetaList), Last: r.Metadata(MetaLast) == "true"}
 	info.Part, err = strconv.Atoi(r.Metadata(MetaPart))
 	if err != nil || info.Stage != stage || info.Part != part {
 		r.Close()
 		object.Close()
-		return nil, fmt.Errorf("%s says of itself that it is part %q of %q", s.Path(name), r.Metadata(MetaPart), info.Stage)
+		return nil, damaged(s, name, fmt.Errorf("it says of itself that it is part %q of %q", r.Metadata(MetaPart), info.Stage))
 	}
 	return &PartReader[R]{Reader: r, Info: info, object: object}, nil
 }
@@ -161,7 +115,7 @@ func ReadPart[R any](ctx context.Context, s storage.Store, schema *table.Schema[
 			return r.Info, nil
 		}
 		if err != nil {
-			return PartInfo{}, fmt.Errorf("%s: %w", s.Path(PartName(stage, part)), err)
+			return PartInfo{}, damaged(s, PartName(stage, part), err)
 		}
 		if err := each(row); err != nil {
 			return PartInfo{}, err
@@ -170,19 +124,4 @@ func ReadPart[R any](ctx context.Context, s storage.Store, schema *table.Schema[
 			return PartInfo{}, err
 		}
 	}
-}
-
-// CostName is the object that keeps what making a part cost: beside the data,
-// because the same data never costs the same twice.
-func CostName(stage string, part int) string {
-	return fmt.Sprintf("cost/%s/part-%05d.json", stage, part)
-}
-
-// SaveCost records the cost of a committed part.
-func SaveCost(ctx context.Context, s storage.Store, stage string, part int, r Report) error {
-	data, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("encode cost: %w", err)
-	}
-	return storage.WriteAll(ctx, s, CostName(stage, part), storage.Replace, append(data, '\n'))
 }

@@ -160,8 +160,9 @@ func (s *session) write(ctx context.Context, settings *shards.Settings, out stor
 // isUsage tells mistakes of the user that other packages found.
 func isUsage(err error) bool {
 	var (
-		u     *ingest.UsageError
-		other *shards.OtherSetError
+		u      *ingest.UsageError
+		other  *shards.OtherSetError
+		layout *dataset.VersionError
 	)
-	return errors.As(err, &u) || errors.As(err, &other)
+	return errors.As(err, &u) || errors.As(err, &other) || errors.As(err, &layout)
 }

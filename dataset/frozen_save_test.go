@@ -1,0 +1,166 @@
+package dataset
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"micodata/storage"
+)
+
+func load(t *testing.T, s storage.Store) *Frozen {
+	t.Helper()
+	f, err := LoadFrozen(context.Background(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// freeze freezes a stage that has one setting, and saves.
+func freeze(f *Frozen, s storage.Store, stage string, value int) error {
+	if _, err := f.Freeze(stage, map[string]int{"value": value}, nil, ""); err != nil {
+		return err
+	}
+	return f.Save(context.Background(), s)
+}
+
+// stagesIn are the stages that dataset.json itself tells of.
+func stagesIn(t *testing.T, s storage.Store) []string {
+	t.Helper()
+	data, err := os.ReadFile(s.Path("dataset.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f Frozen
+	if err := json.Unmarshal(data, &f); err != nil {
+		t.Fatal(err)
+	}
+	return slices.Sorted(maps.Keys(f.Stages))
+}
+
+// Two processes that have both read the settings before either wrote them.
+func TestSaveLosesNobodysStage(t *testing.T) {
+	s := store(t)
+	a, b := load(t, s), load(t, s)
+	if err := freeze(a, s, StageDepth, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := freeze(b, s, StageNormal, 2); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{StageDepth, StageNormal}
+	if got := stagesIn(t, s); !slices.Equal(got, want) {
+		t.Errorf("dataset.json has %v", got)
+	}
+	if got := load(t, s).Stages; got[StageDepth].Settings["value"] != 1.0 || got[StageNormal].Settings["value"] != 2.0 {
+		t.Errorf("loaded %v", got)
+	}
+	if got := slices.Sorted(maps.Keys(b.Stages)); !slices.Equal(got, want) {
+		t.Errorf("the second knows of %v", got)
+	}
+}
+
+// Two processes that freeze the same stage otherwise: the first wins.
+func TestSaveRefusesOtherSettings(t *testing.T) {
+	s := store(t)
+	a, b := load(t, s), load(t, s)
+	if err := freeze(a, s, StageExtract, 1); err != nil {
+		t.Fatal(err)
+	}
+	var fe *FrozenError
+	if err := freeze(b, s, StageExtract, 2); !errors.As(err, &fe) || !slices.Equal(fe.Differences, []string{"value: the dataset has 1, asked for 2"}) {
+		t.Errorf("got %v", err)
+	}
+	if got := load(t, s).Stages[StageExtract].Settings["value"]; got != 1.0 {
+		t.Errorf("value %v", got)
+	}
+}
+
+func TestManySaveAtOnce(t *testing.T) {
+	s := store(t)
+	var want []string
+	var wg sync.WaitGroup
+	for i := range 8 {
+		stage, f := fmt.Sprintf("label/%d", i), load(t, s)
+		want = append(want, stage)
+		wg.Go(func() {
+			if err := freeze(f, s, stage, i); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if got := stagesIn(t, s); !slices.Equal(got, want) {
+		t.Errorf("dataset.json has %v", got)
+	}
+}
+
+// Killed between the two objects, nothing is lost; so with dataset.json alone.
+func TestEitherObjectIsEnough(t *testing.T) {
+	for _, lost := range []string{"dataset.json", "settings/extract.json"} {
+		s := store(t)
+		if err := freeze(load(t, s), s, StageExtract, 1); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(s.Path(lost)); err != nil {
+			t.Fatal(err)
+		}
+		var fe *FrozenError
+		if err := freeze(load(t, s), s, StageExtract, 2); !errors.As(err, &fe) {
+			t.Errorf("without %s: %v", lost, err)
+		}
+		if err := freeze(load(t, s), s, StageExtract, 1); err != nil {
+			t.Errorf("without %s: %v", lost, err)
+		}
+		if _, err := os.Stat(s.Path(lost)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestBrokenSettings(t *testing.T) {
+	for _, name := range []string{"dataset.json", "settings/extract.json"} {
+		for text, version := range map[string]int{
+			"": 0, "{": 0, "[]": 0, "{}": 0, `{"schema_version": 1, "stages": 3, "settings": 3}`: 0, "{\x00": 0,
+			`{"schema_version": 99}`: 99, `{"schema_version": 2, "stages": 3, "settings": 3}`: 2,
+		} {
+			s := store(t)
+			write(t, s, name, text)
+			_, err := LoadFrozen(context.Background(), s)
+			var (
+				broken *storage.Error
+				other  *VersionError
+			)
+			if version == 0 && (!errors.As(err, &broken) || broken.Path != s.Path(name)) {
+				t.Errorf("%s %q: got %v", name, text, err)
+			}
+			if version != 0 && (!errors.As(err, &other) || other.Have != version || other.Path != s.Path(name)) {
+				t.Errorf("%s %q: got %v", name, text, err)
+			}
+		}
+	}
+}
+
+func TestCheckPart(t *testing.T) {
+	ctx, s := context.Background(), store(t)
+	if err := writeClips(ctx, s, 1); err != nil { // extract part 3, made with "abc"
+		t.Fatal(err)
+	}
+	f := &Frozen{Stages: map[string]Stage{StageExtract: {Fingerprint: "abc"}}}
+	if err := f.CheckPart(ctx, s, StageExtract, 3); err != nil {
+		t.Error(err)
+	}
+	f.Stages[StageExtract] = Stage{Fingerprint: "abd"}
+	var se *storage.Error
+	if err := f.CheckPart(ctx, s, StageExtract, 3); !errors.As(err, &se) || !strings.Contains(err.Error(), `"abc", not "abd"`) {
+		t.Errorf("got %v", err)
+	}
+}
