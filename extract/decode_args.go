@@ -44,6 +44,9 @@ type media struct {
 	// duration is what the container says, in seconds, and end when the video
 	// ends by its header, from the container's start; 0 if that is not said.
 	duration, end float64
+	// isIndexed says that the container tells where each frame lies, so that a
+	// seek is exact.
+	isIndexed bool
 
 	plan  *scenecut.Plan // nil: not cut by content
 	shown size
@@ -101,7 +104,7 @@ func decodeJob(m *media, from, until int, wholeGrid bool) (ffmpeg.Job, error) {
 		// anew would wait for its maps for ever.
 		"-reinit_filter:v", "0"}
 	if from > 0 {
-		options = append(options, "-noaccurate_seek", "-ss", strconv.Itoa(from))
+		options = append(options, "-ss", strconv.Itoa(from))
 	}
 	if until > 0 {
 		options = append(options, "-t", strconv.Itoa(until-from))

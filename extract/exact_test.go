@@ -177,6 +177,25 @@ func TestGivenSpansAreExact(t *testing.T) {
 	}
 }
 
+// TestLateSpansAreExact is about spans that are reached by a seek.
+func TestLateSpansAreExact(t *testing.T) {
+	for name, o := range map[string]testmedia.CounterOptions{
+		"mp4": {Frames: 1000, GOP: 250, Encoder: []string{"-preset", "veryfast", "-x264-params", "open-gop=1:bframes=3"}},
+		"mkv": {VFRTimes: unevenTimes(700), Ext: ".mkv"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o.Width, o.Height = 160, 90
+			pts := shifted(o)
+			s := source(t, testmedia.Counter(t, o))
+			s.Spans = []dataset.Span{{Start: 21.23, End: 22.4}, {Start: 37, End: 38.5}}
+			rows := newWorkplace(t, s).run(t)
+			for _, row := range rows {
+				checkFrames(t, row, pts)
+			}
+		})
+	}
+}
+
 // TestLongScenesAreSplit also covers cutting at fixed intervals and not at all.
 func TestLongScenesAreSplit(t *testing.T) {
 	o := testmedia.CounterOptions{Frames: 220, Cuts: []int{40, 160, 180}} // 1.6, 4.8, 0.8 and 1.6 s

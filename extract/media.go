@@ -3,6 +3,7 @@ package extract
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"micodata/dataset"
 	"micodata/extract/scenecut"
@@ -32,6 +33,10 @@ func newMedia(path string, probe *ffmpeg.Probe, s Settings, isCut bool) (*media,
 		color: coloursOf(v),
 		clock: clockOf(video.TimeBase),
 	}
+	// A clock that is a part of the source's only can be off by a tick after a
+	// seek to a whole second.
+	isFraction := video.TimeBase.Num != 1
+	m.isIndexed = !isFraction && (strings.HasPrefix(probe.Format, "mov,") || strings.HasPrefix(probe.Format, "matroska"))
 	if video.Duration > 0 {
 		m.end = (video.Start - probe.Start + video.Duration).Seconds()
 	}

@@ -168,6 +168,11 @@ func (e *extraction) givenSpans(ctx context.Context) error {
 	return nil
 }
 
+// seekMargin is how many seconds before the first clip decoding starts, so that
+// audio codecs, which need some packets to get going, have had them; sources
+// whose first clip is as near to the start as that are decoded from there.
+const seekMargin = 5
+
 // cutSpans makes a pass over clips that are known beforehand, in order of time
 // and without overlap.
 func (e *extraction) cutSpans(ctx context.Context, known []*clip) error {
@@ -180,6 +185,9 @@ func (e *extraction) cutSpans(ctx context.Context, known []*clip) error {
 	p := e.newPass(longest)
 	p.m, p.job.m, p.back.job.m = &m, &m, &m
 	p.clips, p.known = known, math.MaxInt64
+	if first := int(known[0].row.Start) - seekMargin; first > seekMargin && m.isIndexed {
+		p.from = first
+	}
 	p.until = int(math.Ceil(known[len(known)-1].row.End)) + 1
 	decodeErr, err := p.run(ctx, shortest < wholeGridBelow.Seconds())
 	if err != nil {

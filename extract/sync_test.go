@@ -24,6 +24,7 @@ func TestSightAndSoundAgree(t *testing.T) {
 		"video late":     {VideoDelay: 0.52, Ext: ".mov"},
 		"8 kHz":          {SampleRate: 8000, Ext: ".mov"},
 		"ts":             {Ext: ".ts", AudioDelay: 0.333, VFR: true},
+		"after a seek":   {Duration: 24, SampleRate: 44100, FPS: testmedia.Rational{Num: 10, Den: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			media := testmedia.MakeFlashBeep(t, o)
@@ -37,8 +38,11 @@ func TestSightAndSoundAgree(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.Spans = []dataset.Span{{Start: 0.1234, End: 1.8}, {Start: 1.8, End: 3.7777}}
-			if o.VideoDelay > 0 {
+			switch {
+			case o.VideoDelay > 0:
 				s.Spans[0].Start = 0.5678
+			case o.Duration > 20:
+				s.Spans = []dataset.Span{{Start: 19.9, End: 21.6}, {Start: 21.6, End: 23.7}}
 			}
 			rows := newWorkplace(t, s).run(t)
 			if len(rows) != 2 {
