@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"micodata/storage"
 )
 
 // streams are the command's standard streams: out is data only, err is for people.
@@ -17,6 +19,8 @@ type streams struct {
 
 // run executes one command line and returns its exit code.
 func run(ctx context.Context, args []string, std streams, in *interrupts) int {
+	out := &keepError{w: std.out}
+	std.out = out
 	app := &app{streams: std, signals: in}
 	root := app.rootCommand()
 	root.SetArgs(args)
@@ -24,11 +28,28 @@ func run(ctx context.Context, args []string, std streams, in *interrupts) int {
 	root.SetOut(std.out)
 	root.SetErr(std.err)
 	err := root.ExecuteContext(ctx)
+	if err == nil && out.err != nil {
+		err = &storage.Error{Op: "write", Path: "standard output", Err: out.err}
+	}
 	code := exitCode(err)
 	if err != nil {
 		app.printError(err)
 	}
 	return code
+}
+
+// keepError remembers the first error of a writer, which prints need not check.
+type keepError struct {
+	w   io.Writer
+	err error
+}
+
+func (k *keepError) Write(p []byte) (int, error) {
+	n, err := k.w.Write(p)
+	if k.err == nil {
+		k.err = err
+	}
+	return n, err
 }
 
 // app is what the commands share.

@@ -160,7 +160,7 @@ func (s *session) listedParts(ctx context.Context, sources []string, o ingest.Li
 // checkList refuses to go on with another list than the committed part was made from.
 func (s *session) checkList(ctx context.Context, p engine.Part, items []ingest.Item, partSources int) error {
 	if _, err := s.store.Stat(ctx, dataset.PartName(dataset.StageIngest, p.Index)); err != nil {
-		return nil //nolint:nilerr // not ingested yet; if it is another problem, ingest meets it
+		return nil // not ingested yet; if it is another problem, ingest meets it
 	}
 	r, err := dataset.OpenPart(ctx, s.store, dataset.SourceSchema, dataset.StageIngest, p.Index, "source_id")
 	if err != nil {
