@@ -203,7 +203,7 @@ func (v *verifier) footer(s Shard, r *table.Reader[Tuple]) {
 const rowGroupSlack = 64 << 10
 
 // checkLeaf checks the physical rules of one column chunk.
-func checkLeaf(rg *metadata.RowGroupMetaData, i int, want table.Leaf) string {
+func checkLeaf(rg *metadata.RowGroupMetaData, i int, want table.LeafInfo) string {
 	if got := rg.Schema.Column(i).Path(); got != want.Path {
 		return "stands at the place of " + got
 	}

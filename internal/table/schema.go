@@ -123,17 +123,17 @@ func (s *Schema[R]) keyValues(extra []KeyValue) metadata.KeyValueMetadata {
 	return kv
 }
 
-// Leaf is a physical column of a file.
-type Leaf struct {
+// LeafInfo describes a physical column of a file.
+type LeafInfo struct {
 	Path string // dotted, as Parquet names it
 	Blob bool
 }
 
 // Leaves lists the physical columns in file order.
-func (s *Schema[R]) Leaves() []Leaf {
-	out := make([]Leaf, len(s.leaves))
+func (s *Schema[R]) Leaves() []LeafInfo {
+	out := make([]LeafInfo, len(s.leaves))
 	for i, l := range s.leaves {
-		out[i] = Leaf{Path: l.path, Blob: l.isBlob}
+		out[i] = LeafInfo{Path: l.path, Blob: l.isBlob}
 	}
 	return out
 }
