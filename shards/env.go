@@ -82,7 +82,7 @@ type Result struct {
 const StageShard = "shard"
 
 // ErrNoTuples is the kind of [*NoTuplesError].
-var ErrNoTuples = errors.New("no tuples: not one clip is ok")
+var ErrNoTuples = errors.New("no tuples: no clip is left to write")
 
 // NoTuplesError says that a dataset has nothing to make a set of, and why.
 type NoTuplesError struct{ Stages map[string]Counts }
