@@ -59,52 +59,21 @@ func (b *buffer) readFrom(pages file.PageReader, column *schema.Column) error {
 }
 
 // readLevels appends n levels from the front of a version 1 page and returns
-// what follows them: a 4-byte length, then runs of Parquet's RLE/bit-packing
-// hybrid.
+// what follows them.
 func readLevels(to []int16, page []byte, n int, max int16) (_ []int16, rest []byte, err error) {
-	if len(page) < 4 || int64(binary.LittleEndian.Uint32(page)) > int64(len(page)-4) {
+	runs, rest, ok := cutSized(page)
+	if !ok {
 		return nil, nil, errLevels
 	}
-	size := int(binary.LittleEndian.Uint32(page))
-	runs, rest := page[4:4+size], page[4+size:]
-	width := bits.Len16(uint16(max)) // at most 3: one byte holds a repeated level
-	for n > 0 {
-		head, k := binary.Uvarint(runs)
-		if k <= 0 || head>>1 == 0 || head>>1 > maxEntries {
+	h := hybrid{b: runs, width: bits.Len16(uint16(max))}
+	for range n {
+		v, ok := h.next()
+		if !ok || v > uint32(max) {
 			return nil, nil, errLevels
 		}
-		runs = runs[k:]
-		count, packed := int(head>>1), head&1 == 1
-		bytes := 1
-		if packed {
-			bytes, count = count*width, count*8
-		}
-		if len(runs) < bytes || !packed && count > n {
-			return nil, nil, errLevels
-		}
-		for i := range min(count, n) {
-			level := int16(runs[0])
-			if packed {
-				level = packedLevel(runs, i*width, width)
-			}
-			if level > max {
-				return nil, nil, errLevels
-			}
-			to = append(to, level)
-		}
-		n -= min(count, n) // the last packed run is padded to eight
-		runs = runs[bytes:]
+		to = append(to, int16(v))
 	}
 	return to, rest, nil
-}
-
-// packedLevel is the level of that many bits at a bit offset, lowest bit first.
-func packedLevel(b []byte, offset, width int) int16 {
-	level := int16(0)
-	for i := range width {
-		level |= int16(b[(offset+i)/8]>>((offset+i)%8)&1) << i
-	}
-	return level
 }
 
 // readPlain appends n values of a physical type.
