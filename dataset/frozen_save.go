@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
+	"maps"
 	"strings"
 
 	"micodata/internal/table"
@@ -18,9 +18,9 @@ const (
 	// frozenName is the object that users and other programs read. It is derived:
 	// whoever freezes a stage writes it anew from all the stages' own objects.
 	frozenName = "dataset.json"
-	// settingsFolder holds an object a stage, committed once and for all by
-	// whoever freezes the stage first. So two processes can begin stages at the
-	// same time, and neither's is lost.
+	// settingsFolder holds an object a stage, committed by whoever freezes the
+	// stage first. So two processes can begin stages at the same time, and
+	// neither's is lost.
 	settingsFolder = "settings/"
 	// maxFrozenBytes bounds these objects, which hold a few settings a stage.
 	maxFrozenBytes = 16 << 20
@@ -80,13 +80,14 @@ func LoadFrozen(ctx context.Context, s storage.Store) (*Frozen, error) {
 	return &f, err
 }
 
-// update takes over what the stages' own objects say, and returns their names.
-func (f *Frozen) update(ctx context.Context, s storage.Store) ([]string, error) {
+// update takes over what the stages' own objects say, and returns the
+// fingerprints by stage.
+func (f *Frozen) update(ctx context.Context, s storage.Store) (map[string]string, error) {
 	objects, err := s.List(ctx, settingsFolder)
 	if err != nil {
 		return nil, err
 	}
-	var names []string
+	prints := map[string]string{}
 	for _, o := range objects {
 		stage, ok := strings.CutSuffix(strings.TrimPrefix(o.Name, settingsFolder), ".json")
 		if !ok {
@@ -97,14 +98,15 @@ func (f *Frozen) update(ctx context.Context, s storage.Store) ([]string, error) 
 			return nil, err
 		}
 		f.Stages[stage] = saved.Stage
-		names = append(names, stage)
+		prints[stage] = saved.Fingerprint
 	}
-	return names, nil
+	return prints, nil
 }
 
 // Save makes the frozen settings those of the dataset. Where another process has
-// frozen a stage otherwise since they were loaded, it returns a [*FrozenError];
-// what others have frozen besides is added to f.
+// frozen a stage otherwise since they were loaded and the stage has a part, it
+// returns a [*FrozenError]: a start that came to nothing binds nobody. What others
+// have frozen besides is added to f.
 func (f *Frozen) Save(ctx context.Context, s storage.Store) error {
 	for _, stage := range sortedKeys(f.Stages, nil) {
 		if err := saveStage(ctx, s, stage, f.Stages[stage]); err != nil {
@@ -121,7 +123,7 @@ func (f *Frozen) Save(ctx context.Context, s storage.Store) error {
 			return err
 		}
 		after, err := f.update(ctx, s)
-		if err != nil || slices.Equal(before, after) {
+		if err != nil || maps.Equal(before, after) {
 			return err
 		}
 	}
@@ -129,13 +131,14 @@ func (f *Frozen) Save(ctx context.Context, s storage.Store) error {
 
 // saveStage commits a stage's settings or checks those that are there.
 func saveStage(ctx context.Context, s storage.Store, stage string, st Stage) error {
+	data, err := json.MarshalIndent(savedStage{SchemaVersion, st}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode settings of %s: %w", stage, err)
+	}
+	data = append(data, '\n')
 	name := settingsName(stage)
 	if _, err := s.Stat(ctx, name); errors.Is(err, fs.ErrNotExist) {
-		data, err := json.MarshalIndent(savedStage{SchemaVersion, st}, "", "  ")
-		if err != nil {
-			return fmt.Errorf("encode settings of %s: %w", stage, err)
-		}
-		if err := storage.WriteAll(ctx, s, name, storage.Exclusive, append(data, '\n')); !errors.Is(err, fs.ErrExist) {
+		if err := storage.WriteAll(ctx, s, name, storage.Exclusive, data); !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}
@@ -143,7 +146,18 @@ func saveStage(ctx context.Context, s storage.Store, stage string, st Stage) err
 	if err := readJSON(ctx, s, name, &saved, &saved.SchemaVersion); err != nil {
 		return err
 	}
-	return st.differsFrom(saved.Stage, stage)
+	differs := st.differsFrom(saved.Stage, stage)
+	if differs == nil {
+		return nil
+	}
+	parts, err := Parts(ctx, s, stage)
+	if err != nil {
+		return err
+	}
+	if len(parts) > 0 {
+		return differs
+	}
+	return storage.WriteAll(ctx, s, name, storage.Replace, data)
 }
 
 // write writes dataset.json if it differs from what is there.

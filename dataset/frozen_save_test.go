@@ -68,18 +68,22 @@ func TestSaveLosesNobodysStage(t *testing.T) {
 	}
 }
 
-// Two processes that freeze the same stage otherwise: the first wins.
+// What the first process froze holds once it has made a part.
 func TestSaveRefusesOtherSettings(t *testing.T) {
 	s := store(t)
-	a, b := load(t, s), load(t, s)
+	a, b, c := load(t, s), load(t, s), load(t, s)
 	if err := freeze(a, s, StageExtract, 1); err != nil {
 		t.Fatal(err)
 	}
+	if err := freeze(b, s, StageExtract, 2); err != nil {
+		t.Errorf("without a part: %v", err)
+	}
+	write(t, s, PartName(StageExtract, 0), "")
 	var fe *FrozenError
-	if err := freeze(b, s, StageExtract, 2); !errors.As(err, &fe) || !slices.Equal(fe.Differences, []string{"value: the dataset has 1, asked for 2"}) {
+	if err := freeze(c, s, StageExtract, 3); !errors.As(err, &fe) || !slices.Equal(fe.Differences, []string{"value: the dataset has 2, asked for 3"}) {
 		t.Errorf("got %v", err)
 	}
-	if got := load(t, s).Stages[StageExtract].Settings["value"]; got != 1.0 {
+	if got := load(t, s).Stages[StageExtract].Settings["value"]; got != 2.0 {
 		t.Errorf("value %v", got)
 	}
 }
