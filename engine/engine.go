@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,10 +25,15 @@ var ErrInterrupted = errors.New("interrupted; the same command goes on from here
 type Stage struct {
 	Name string // as in dataset.Stage...
 	// Outputs are the stages whose part files the work commits, in the order of
-	// their commits; nearly always just Name.
+	// their commits; nearly always just Name. All have the rows of the report, and
+	// share its cost evenly in the records.
 	Outputs []string
-	// OnGPU says that the work keeps a GPU busy rather than the CPU.
-	OnGPU bool
+	// Needs is what the work keeps busy or waits for.
+	Needs Resource
+	// OwnSlots says that Run takes a slot of Local.Slots for each source or batch
+	// it works on, by [Slots.Acquire]. Then parts overlap, and one long source
+	// does not leave the other cores idle.
+	OwnSlots bool
 	// Run makes part i. Items are the list's rows for ingest, nil for the others.
 	Run func(ctx context.Context, part Part) (dataset.Report, error)
 }
@@ -50,10 +57,11 @@ type PartDone struct {
 // Local runs chains on this machine.
 type Local struct {
 	Store storage.Store
-	// CPUSlots bounds the CPU work in flight. Default: one a core.
-	CPUSlots int
-	// Chains is the number of parts in flight at once: two keep the CPU busy
-	// while the GPU labels, and a third covers the tail of a part.
+	// Slots bounds the CPU work in flight: the account that stages of OwnSlots take
+	// from too. Default: one slot a core.
+	Slots *Slots
+	// Chains is the number of parts in flight at once after they were fetched: two
+	// keep the CPU busy while the GPU labels, and a third covers the tail of a part.
 	Chains int
 	// OnPart is told of every part; calls do not overlap.
 	OnPart func(PartDone)
@@ -63,64 +71,49 @@ type Local struct {
 
 // Run takes every part through the stages in their order. Parts are independent
 // of each other; the first error ends the run when the work in flight has noticed
-// it. A stage whose outputs are all committed for a part is not run for it.
+// it. A stage whose outputs are all committed for a part is not run for it, and
+// one that another process commits meanwhile counts as found. Network stages at
+// the beginning see the parts in order.
+//
+// Each part's report is recorded beside it. Its Cost.CPU is measured where
+// nothing else ran meanwhile, and else a share of what all used together: see
+// [dataset.Cost].
 func (l *Local) Run(ctx context.Context, parts iter.Seq2[Part, error], stages []Stage) error {
-	if err := l.Store.Sweep(ctx); err != nil {
+	if err := l.Store.Sweep(ctx, dataset.Folders()...); err != nil {
 		return err
 	}
-	have := map[string]map[int]bool{}
+	r := &run{Local: l, have: map[string]map[int]bool{}, cpu: cpuAccount{used: cpuTime}}
 	for _, s := range stages {
 		for _, out := range s.Outputs {
 			done, err := committed(ctx, l.Store, out)
 			if err != nil {
 				return err
 			}
-			have[out] = done
+			r.have[out] = done
 		}
 	}
-	b := newBudget(max(1, l.CPUSlots))
-	var mu sync.Mutex
-	tell := func(d PartDone) {
-		mu.Lock()
-		defer mu.Unlock()
-		if l.OnPart != nil {
-			l.OnPart(d)
-		}
+	slots := l.Slots
+	if slots == nil {
+		slots = NewSlots(runtime.NumCPU())
+	}
+	r.budget = newBudget(slots)
+	head := 0
+	for head < len(stages) && stages[head].Needs == Network {
+		head++
 	}
 
 	// A stop must not cancel the group's context: what runs is to end well.
-	var stopped atomic.Bool
 	g, ctx := errgroup.WithContext(ctx)
 	work := make(chan Part)
 	g.Go(func() error {
 		defer close(work)
-		for p, err := range parts {
-			if err != nil {
-				return err
-			}
-			select {
-			case work <- p:
-			case <-l.Stop:
-				stopped.Store(true)
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		return nil
+		return r.feed(ctx, parts, stages[:head], work)
 	})
 	for range max(1, l.Chains) {
 		g.Go(func() error {
 			for p := range work {
-				for _, s := range stages {
-					err := l.step(ctx, b, s, p, have, tell)
-					if errors.Is(err, ErrInterrupted) {
-						stopped.Store(true)
-						break // the next parts are turned away the same way
-					}
-					if err != nil {
-						return err
-					}
+				if err := r.steps(ctx, stages[head:], p); err != nil {
+					return err
 				}
 			}
 			return nil
@@ -129,49 +122,113 @@ func (l *Local) Run(ctx context.Context, parts iter.Seq2[Part, error], stages []
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	if stopped.Load() {
+	if r.stopped.Load() {
 		return ErrInterrupted
 	}
 	return nil
 }
 
-// step runs one stage of one part unless it is done.
-func (l *Local) step(ctx context.Context, b *budget, s Stage, p Part, have map[string]map[int]bool, tell func(PartDone)) error {
-	done := true
-	for _, out := range s.Outputs {
-		done = done && have[out][p.Index]
+// run is one call of Local.Run.
+type run struct {
+	*Local
+	budget  *budget
+	have    map[string]map[int]bool // committed parts by output, when the run began
+	cpu     cpuAccount
+	stopped atomic.Bool
+	telling sync.Mutex
+}
+
+func (r *run) tell(d PartDone) {
+	r.telling.Lock()
+	defer r.telling.Unlock()
+	if r.OnPart != nil {
+		r.OnPart(d)
 	}
-	if done {
-		tell(PartDone{Stage: s.Name, Part: p.Index, Kept: true})
-		return nil
-	}
-	hold := b.allCPU
-	if s.OnGPU {
-		hold = b.onGPU
-	}
-	return hold(ctx, func() error {
-		select {
-		case <-l.Stop:
-			return ErrInterrupted
-		default:
-		}
-		begin, cpu := time.Now(), cpuTime()
-		report, err := s.Run(ctx, p)
+}
+
+// feed takes the parts through the first stages, in order, and hands them on.
+func (r *run) feed(ctx context.Context, parts iter.Seq2[Part, error], stages []Stage, work chan<- Part) error {
+	for p, err := range parts {
 		if err != nil {
-			return fmt.Errorf("%s part %d: %w", s.Name, p.Index, err)
-		}
-		report.Cost.Wall = time.Since(begin)
-		if !s.OnGPU {
-			// CPU work runs alone, so what this process and its children used
-			// meanwhile is the stage's, but for what a GPU stage does beside it.
-			report.Cost.CPU = cpuTime() - cpu
-		}
-		if err := dataset.SaveCost(ctx, l.Store, s.Name, p.Index, report); err != nil {
 			return err
 		}
-		tell(PartDone{Stage: s.Name, Part: p.Index, Report: report, Wall: report.Cost.Wall})
+		if err := r.steps(ctx, stages, p); err != nil {
+			return err
+		}
+		select {
+		case work <- p:
+		case <-r.Stop:
+			r.stopped.Store(true)
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// steps runs stages of one part, unless the run is to stop.
+func (r *run) steps(ctx context.Context, stages []Stage, p Part) error {
+	for _, s := range stages {
+		err := r.step(ctx, s, p)
+		if errors.Is(err, ErrInterrupted) {
+			r.stopped.Store(true)
+			return nil // the next parts are turned away the same way
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// step runs one stage of one part unless it is done.
+func (r *run) step(ctx context.Context, s Stage, p Part) error {
+	done := true
+	for _, out := range s.Outputs {
+		done = done && r.have[out][p.Index]
+	}
+	if done {
+		r.tell(PartDone{Stage: s.Name, Part: p.Index, Kept: true})
 		return nil
-	})
+	}
+	release, err := r.budget.acquire(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer release()
+	select {
+	case <-r.Stop:
+		return ErrInterrupted
+	default:
+	}
+	begin, used := time.Now(), r.cpu.begin(s.Needs)
+	report, err := s.Run(ctx, p)
+	report.Cost.Wall, report.Cost.CPU = time.Since(begin), used()
+	if err != nil {
+		if errors.Is(err, fs.ErrExist) && r.isThere(ctx, s, p) {
+			r.tell(PartDone{Stage: s.Name, Part: p.Index, Kept: true})
+			return nil
+		}
+		return fmt.Errorf("%s part %d: %w", s.Name, p.Index, err)
+	}
+	for _, out := range s.Outputs {
+		if err := dataset.SaveCost(ctx, r.Store, out, p.Index, report.Split(len(s.Outputs))); err != nil {
+			return err
+		}
+	}
+	r.tell(PartDone{Stage: s.Name, Part: p.Index, Report: report, Wall: report.Cost.Wall})
+	return nil
+}
+
+// isThere tells whether all outputs of a part are committed by now.
+func (r *run) isThere(ctx context.Context, s Stage, p Part) bool {
+	for _, out := range s.Outputs {
+		if _, err := r.Store.Stat(ctx, dataset.PartName(out, p.Index)); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // Parts yields parts 0 to n-1, for runs that begin after ingest.

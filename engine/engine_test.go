@@ -47,7 +47,7 @@ func TestRunsEveryChainInOrderAndOnlyWhatIsMissing(t *testing.T) {
 		s := store(t)
 		stages := []Stage{touch(s, "ingest", ""), touch(s, "extract", "ingest"), touch(s, "label/depth", "extract")}
 		var did, kept int
-		l := &Local{Store: s, CPUSlots: chains, Chains: chains, OnPart: func(d PartDone) {
+		l := &Local{Store: s, Slots: NewSlots(chains), Chains: chains, OnPart: func(d PartDone) {
 			if d.Kept {
 				kept++
 			} else {
@@ -111,7 +111,7 @@ func TestStopFinishesWhatRunsAndBeginsNothing(t *testing.T) {
 		ended.Add(1)
 		return dataset.Report{}, err
 	}}
-	err := (&Local{Store: s, Chains: 2, CPUSlots: 1, Stop: stop}).Run(context.Background(), Parts(50), []Stage{st})
+	err := (&Local{Store: s, Chains: 2, Slots: NewSlots(1), Stop: stop}).Run(context.Background(), Parts(50), []Stage{st})
 	if !errors.Is(err, ErrInterrupted) {
 		t.Fatalf("got %v", err)
 	}
@@ -135,13 +135,13 @@ func TestCPUWorkIsExclusiveAndGPUWorkRunsBesideIt(t *testing.T) {
 		}
 		return dataset.Report{}, nil
 	}}
-	gpuStage := Stage{Name: "label/depth", Outputs: []string{"label/depth"}, OnGPU: true, Run: func(ctx context.Context, p Part) (dataset.Report, error) {
+	gpuStage := Stage{Name: "label/depth", Outputs: []string{"label/depth"}, Needs: GPU, Run: func(ctx context.Context, p Part) (dataset.Report, error) {
 		if p.Index == 0 {
 			close(gpuIn)
 		}
 		return dataset.Report{}, nil
 	}}
-	if err := (&Local{Store: s, Chains: 2, CPUSlots: 4}).Run(context.Background(), Parts(2), []Stage{cpuStage, gpuStage}); err != nil {
+	if err := (&Local{Store: s, Chains: 2, Slots: NewSlots(4)}).Run(context.Background(), Parts(2), []Stage{cpuStage, gpuStage}); err != nil {
 		t.Fatal(err)
 	}
 	if worst.Load() != 1 || !both.Load() {

@@ -118,7 +118,7 @@ func checkFolder(dir, mark string, create bool) error {
 func (s *session) runStages(ctx context.Context, total int, parts partSource, stages []engine.Stage) error {
 	p := s.app.newProgress(total)
 	local := &engine.Local{
-		Store: s.store, CPUSlots: s.work.workers(), Chains: 3, OnPart: p.part, Stop: s.app.signals.stop,
+		Store: s.store, Slots: engine.NewSlots(s.work.workers()), Chains: 3, OnPart: p.part, Stop: s.app.signals.stop,
 	}
 	err := s.app.signals.gently(func() error { return local.Run(ctx, parts, stages) })
 	p.summary()

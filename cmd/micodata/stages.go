@@ -113,7 +113,7 @@ func (s *session) ingestStage(ctx context.Context, settings *ingestSettings, htt
 		TempDir: s.store.Path(""), // where a sweep finds what a crash leaves
 		Warn:    func(uri string, err error) { s.app.note(uri + ": " + err.Error()) },
 	}
-	return engine.Stage{Name: dataset.StageIngest, Outputs: []string{dataset.StageIngest},
+	return engine.Stage{Name: dataset.StageIngest, Outputs: []string{dataset.StageIngest}, Needs: engine.Network,
 		Run: func(ctx context.Context, p engine.Part) (dataset.Report, error) {
 			return ingest.Run(ctx, env, p.Index, p.Items.([]ingest.Item), p.Last)
 		}}, nil
@@ -183,6 +183,9 @@ func (s *session) extractStage(ctx context.Context, settings *extract.Settings) 
 	env := extract.Env{Store: s.store, Tools: s.tools, Settings: *settings, Fingerprint: fp, Workers: s.work.workers(), TempDir: s.work.tempDir()}
 	return engine.Stage{Name: dataset.StageExtract, Outputs: []string{dataset.StageExtract},
 		Run: func(ctx context.Context, p engine.Part) (dataset.Report, error) {
+			if err := s.frozen.CheckPart(ctx, s.store, dataset.StageIngest, p.Index); err != nil {
+				return dataset.Report{}, err
+			}
 			return extract.Run(ctx, env, p.Index)
 		}}, nil
 }
@@ -302,10 +305,16 @@ func (s *session) addModel(ctx context.Context, l *labelers, name string, output
 			env.NormalFingerprint = fp
 		}
 	}
-	stage := engine.Stage{Name: stageLabel, Outputs: outputs, OnGPU: info.Device != "cpu",
+	stage := engine.Stage{Name: stageLabel, Outputs: outputs,
 		Run: func(ctx context.Context, p engine.Part) (dataset.Report, error) {
+			if err := s.frozen.CheckPart(ctx, s.store, dataset.StageExtract, p.Index); err != nil {
+				return dataset.Report{}, err
+			}
 			return pseudolabel.Run(ctx, env, p.Index)
 		}}
+	if info.Device != "cpu" {
+		stage.Needs = engine.GPU
+	}
 	if len(outputs) == 1 {
 		stage.Name = outputs[0]
 	}
