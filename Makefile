@@ -56,7 +56,8 @@ demo: setup build
 	@echo '  python3 -c "import datasets; print(datasets.load_dataset(\"parquet\", data_files=\"demo/data/train-*.parquet\")[\"train\"])"'
 
 bench: setup build
-	python3 tools/bench/bench.py bin/micodata $(SAMPLES)
+	go build -trimpath -o bin/cuts ./tools/bench/cuts
+	python3 tools/bench/bench.py bin/micodata $(SAMPLES) --cuts bin/cuts --hour
 
 fuzz:
 	tools/fuzz.sh 30s

@@ -112,6 +112,9 @@ func (a *app) runCommand() *cobra.Command {
 
 // build runs the stages that feed a training set, then writes it.
 func (s *session) build(ctx context.Context, up *upstream, settings *shards.Settings, out string, runStages func([]engine.Stage) error) error {
+	if err := settings.Validate(); err != nil {
+		return usagef("%v", err)
+	}
 	if err := checkFolder(out, "", true); err != nil {
 		return err
 	}

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """CPU seconds of micodata beside the floor that bare ffmpeg sets, in one run.
 
-    tools/bench/bench.py bin/micodata testdata/media [--hour] [--runs 3]
+    tools/bench/bench.py bin/micodata testdata/media --cuts bin/cuts [--hour] [--runs 3]
 
 Floors and micodata take turns, so that a noisy machine is noisy for both; each
 figure is the least of the runs, user + system, children included. Only Python's
@@ -138,6 +138,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("binary", type=lambda p: str(pathlib.Path(p).resolve()))
     ap.add_argument("samples", type=pathlib.Path)
+    ap.add_argument("--cuts", required=True, help="the built tools/bench/cuts")
     ap.add_argument("--runs", type=int, default=3)
     ap.add_argument("--hour", action="store_true", help="also an hour of 720p, for memory")
     args = ap.parse_args()
@@ -165,17 +166,19 @@ def run(args, source, seconds, cache, tmp):
     print("\n| work | floor, CPU s | micodata, CPU s | ratio | limit |\n| --- | --- | --- | --- | --- |")
     floor, cuts, frames = least(
         args.runs, decode,
-        lambda: m.extract("--clip-mode", "none", "--frames", "0", "--audio-format", "none"),
-        lambda: m.extract("--clip-mode", "none"))
+        lambda: cpu_of([args.cuts, source], stdout=subprocess.DEVNULL)[0],
+        lambda: m.extract("--clip-height", "16", "--cut-threshold", "27"))  # a clip of 16 lines is next to nothing
     row("cuts alone, exact / single-thread decode", cuts, floor, 1.3)
     row("cuts + audio + 8 frames and the key frame / the same decode", frames, floor, 1.5)
     rss = {}
-    floor360, all360 = least(args.runs, segments(360), lambda: m.extract(rss=rss, keep=kept))
+    floor360, all360 = least(args.runs, segments(360), lambda: m.extract("--cut-threshold", "27", rss=rss, keep=kept))
     row("all of extract, clips at 360 lines / segment pass at 360", all360, floor360, 1.3)
-    floor720, all720 = least(args.runs, segments(720), lambda: m.extract("--clip-height", "source"))
+    floor720, all720 = least(args.runs, segments(720), lambda: m.extract("--cut-threshold", "27", "--clip-height", "source"))
+    (mico,) = least(args.runs, lambda: m.extract())
     row("all of extract, clips at 720 lines / segment pass at 720", all720, floor720, 1.2)
+    row("the same with threshold 11.5, where most scenes are too short to keep / segment pass at 360", mico, floor360, 1.3)
     clips = next(s for s in kept["status"] if s["stage"] == "extract")
-    print(f"\n{clips['OK']} clips, {clips['Skipped']} scenes below the shortest; {1000 * all360 / seconds:.0f} CPU ms a video second at 360 lines, "
+    print(f"\n{clips['ok']} clips, {clips['skipped']} scenes below the shortest; {1000 * all360 / seconds:.0f} CPU ms a video second at 360 lines, "
           f"{1000 * all720 / seconds:.0f} at 720; peak resident: micodata {rss['micodata'] / 1e6:.0f} MB, ffmpeg {rss['ffmpeg'] / 1e6:.0f} MB")
     binary, log = counting_ffmpeg(tmp)
     m.extract("--ffmpeg", str(binary))
