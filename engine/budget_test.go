@@ -22,18 +22,20 @@ func stage(name string, needs Resource, run func(p Part)) Stage {
 
 func TestFetchingIsInOrderAndBesideCPUWork(t *testing.T) {
 	var fetched []int // by one goroutine at a time, as the race detector checks
-	next := make(chan struct{})
+	began, next := make(chan struct{}), make(chan struct{})
 	ingest := stage("ingest", Network, func(p Part) {
 		if fetched = append(fetched, p.Index); p.Index == 1 {
+			<-began
 			close(next)
 		}
 	})
 	extract := stage("extract", CPU, func(p Part) {
-		if p.Index == 0 {
-			<-next // part 1 is fetched meanwhile, or this never ends
+		if p.Index == 0 { // part 1 is fetched meanwhile, or this never ends
+			close(began)
+			<-next
 		}
 	})
-	if err := (&Local{Store: store(t), Slots: NewSlots(2), Chains: 3}).Run(t.Context(), Parts(20), []Stage{ingest, extract}); err != nil {
+	if err := (&Local{Store: store(t), Slots: NewSlots(2), Chains: 1}).Run(t.Context(), Parts(20), []Stage{ingest, extract}); err != nil {
 		t.Fatal(err)
 	}
 	if len(fetched) != 20 || !slices.IsSorted(fetched) {
