@@ -22,9 +22,9 @@ import (
 // the decoder's own buffers, the candidates of the open clip and the sound since
 // its start.
 type pass struct {
-	tools ffmpeg.Tools
-	m     *media
-	job   encodeJob
+	env *Env
+	m   *media
+	job encodeJob
 	// from and until are the seconds at which decoding starts and ends; until 0
 	// is the end.
 	from, until int
@@ -80,7 +80,7 @@ func (p *pass) run(ctx context.Context, wholeGrid bool) (decodeErr, err error) {
 	p.encoder = make(chan message)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		err := decode(ctx, p.tools, p.m, job, p.pools, decoded)
+		err := decode(ctx, p.env.Tools, p.m, job, p.pools, decoded)
 		var exit *ffmpeg.ExitError
 		var timeout *ffmpeg.TimeoutError
 		if errors.As(err, &exit) || errors.As(err, &timeout) {
@@ -92,7 +92,7 @@ func (p *pass) run(ctx context.Context, wholeGrid bool) (decodeErr, err error) {
 	var encodeErr error
 	g.Go(func() error {
 		defer close(back)
-		encodeErr = encode(ctx, p.tools, p.job, p.pools, p.encoder, back)
+		encodeErr = encode(ctx, p.env.Tools, p.job, p.pools, p.encoder, back)
 		return encodeErr
 	})
 	g.Go(func() error { return p.loop(ctx, decoded, back) })

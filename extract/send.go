@@ -64,6 +64,9 @@ func (p *pass) sendSound() {
 		if c.fate == alive && !(c.passed[clips] && c.slot == 0) && !p.sendSoundOf(c) {
 			break
 		}
+		if c.sent > 0 {
+			p.sendSilence(c)
+		}
 		p.heard++
 	}
 	needed := sampleAt(p.native.rate, p.m.clock.seconds(p.known))
@@ -88,25 +91,27 @@ func (p *pass) sendSoundOf(c *clip) bool {
 	if isClosed {
 		start, end = sampleAt(p.native.rate, c.row.Start), sampleAt(p.native.rate, c.row.End)
 	}
-	base := c.slot * p.job.slot * int64(p.native.rate)
-	send := func(pcm []byte) {
-		p.out = append(p.out, message{lane: audioLane, at: base + c.sent, data: pcm, done: feeds})
-		c.sent += int64(len(pcm) / p.native.frameBytes())
-	}
 	until := min(end, p.native.end())
 	for start+c.sent < until {
 		n := min(until-start-c.sent, soundAtOnce)
 		if n < soundAtOnce && !isClosed {
 			return false // more will come
 		}
-		send(p.native.slice(start+c.sent, start+c.sent+n))
+		p.sendPCM(c, p.native.slice(start+c.sent, start+c.sent+n))
 	}
-	if !isClosed || start+c.sent < end {
-		return false
-	}
-	silence := aacSilence + (aacFrame-c.sent%aacFrame)%aacFrame
-	send(make([]byte, silence*int64(p.native.frameBytes())))
-	return true
+	return isClosed && start+c.sent >= end
+}
+
+// sendSilence ends a clip's sound, also of one that came to nothing.
+func (p *pass) sendSilence(c *clip) {
+	samples := aacSilence + (aacFrame-c.sent%aacFrame)%aacFrame
+	p.sendPCM(c, make([]byte, samples*int64(p.native.frameBytes())))
+}
+
+func (p *pass) sendPCM(c *clip, data []byte) {
+	at := c.slot*p.job.slot*int64(p.native.rate) + c.sent
+	p.out = append(p.out, message{lane: audioLane, at: at, data: data, done: feeds})
+	c.sent += int64(len(data) / p.native.frameBytes())
 }
 
 // finish asks for a clip's stills and makes what needs no encoder.
@@ -193,7 +198,11 @@ func (p *pass) giveUp(c *clip, err error) error {
 // separateSound cuts the clip's sound out of the source's.
 func (p *pass) separateSound(ctx context.Context, c *clip) error {
 	c.row.Silence = 1
-	if p.m.audio == nil || p.sound.next() == math.MinInt64 {
+	if p.m.audio == nil {
+		return nil
+	}
+	if p.sound.next() == math.MinInt64 {
+		c.row.Errors = append(c.row.Errors, dataset.StageError{Stage: dataset.StageExtract, Class: dataset.Corrupt, Error: "its sound could not be decoded"})
 		return nil
 	}
 	start := sampleAt(p.sound.rate, c.row.Start)
@@ -201,7 +210,7 @@ func (p *pass) separateSound(ctx context.Context, c *clip) error {
 	data := p.sound.slice(start, start+samples)
 	c.row.Silence = measure.Silence(data, p.sound.rate, p.sound.channels)
 	var err error
-	c.row.Audio, err = encodeSound(ctx, p.tools, p.job.settings.AudioFormat, data, p.sound.rate, p.sound.channels)
+	c.row.Audio, err = encodeSound(ctx, p.env.Tools, p.env.TempDir, p.job.settings.AudioFormat, data, p.sound.rate, p.sound.channels)
 	c.row.AudioRate, c.row.AudioChannels = int32(p.sound.rate), int32(p.sound.channels)
 	return err
 }

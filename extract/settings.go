@@ -70,11 +70,11 @@ func DefaultSettings() Settings {
 
 // Bounds of settings, which keep the memory of a source's open clip bounded.
 const (
-	maxFrames  = 64        // of the 128 candidates that are kept
-	maxMaxClip = time.Hour // 17 MiB/minute of sound
-	maxSide    = 1 << 14   // of pictures; mjpeg's and x264's own limit
-	minRate    = 8000      // Hz: telephones
-	maxRate    = 192000    // Hz: the most that sound cards take
+	maxFrames  = 64               // of the 128 candidates that are kept
+	maxMaxClip = 10 * time.Minute // 64 MiB, the most that a row takes of video, are 15 at 360 lines
+	maxSide    = 1 << 14          // of pictures; mjpeg's and x264's own limit
+	minRate    = 8000             // Hz: telephones
+	maxRate    = 192000           // Hz: the most that sound cards take
 )
 
 // Validate says which setting makes no sense.

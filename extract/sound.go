@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"slices"
 	"strconv"
 
@@ -22,14 +23,14 @@ import (
 
 // encodeSound makes a file of little-endian 16-bit PCM, interleaved. MP3 costs a
 // run of ffmpeg a clip.
-func encodeSound(ctx context.Context, tools ffmpeg.Tools, format string, pcm []byte, rate, channels int) (table.Blob, error) {
+func encodeSound(ctx context.Context, tools ffmpeg.Tools, tempDir, format string, pcm []byte, rate, channels int) (table.Blob, error) {
 	var data []byte
 	var err error
 	switch format {
 	case "flac":
 		data, err = encodeFLAC(pcm, rate, channels)
 	case "mp3":
-		data, err = encodeMP3(ctx, tools, pcm, rate, channels)
+		data, err = encodeMP3(ctx, tools, tempDir, pcm, rate, channels)
 	default:
 		data = append(wavHeader(len(pcm), rate, channels), pcm...)
 	}
@@ -71,6 +72,11 @@ func encodeFLAC(pcm []byte, rate, channels int) ([]byte, error) {
 	if err := enc.Close(); err != nil {
 		return nil, err
 	}
+	// The encoder counts the last block, which may be shorter than FLAC allows
+	// others to be, as the shortest. The block sizes follow 4 bytes of signature
+	// and 4 of a header.
+	binary.BigEndian.PutUint16(out.data[8:], flacBlock)
+	binary.BigEndian.PutUint16(out.data[10:], flacBlock)
 	return out.data, nil
 }
 
@@ -158,22 +164,32 @@ func wavHeader(size, rate, channels int) []byte {
 	return le.AppendUint32(h, uint32(size))
 }
 
-func encodeMP3(ctx context.Context, tools ffmpeg.Tools, pcm []byte, rate, channels int) ([]byte, error) {
-	var out bytes.Buffer
+// encodeMP3 lets ffmpeg write to a file, since how much of the start and the end
+// is the codec's padding is written into the header last.
+func encodeMP3(ctx context.Context, tools ffmpeg.Tools, tempDir string, pcm []byte, rate, channels int) (data []byte, err error) {
+	f, err := os.CreateTemp(tempDir, "micodata-sound-*.mp3")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	url, err := ffmpeg.FileURL(f.Name())
+	if err != nil {
+		return nil, err
+	}
 	p, err := tools.Start(ctx, ffmpeg.Job{
 		Args: []string{"-f", "s16le", "-ar", strconv.Itoa(rate), "-ac", strconv.Itoa(channels), "-i", ffmpeg.InputURL(0),
 			"-c:a", "libmp3lame", "-b:a", strconv.Itoa(64000 * channels), "-threads", "1",
-			"-fflags", "+bitexact", "-flags:a", "+bitexact", "-f", "mp3", "-id3v2_version", "0", ffmpeg.OutputURL(1, 0)},
-		Inputs:  []ffmpeg.Feed{ffmpeg.Copy(bytes.NewReader(pcm))},
-		Outputs: 1,
+			"-fflags", "+bitexact", "-flags:a", "+bitexact", "-id3v2_version", "0", "-f", "mp3", "-y", url},
+		Inputs: []ffmpeg.Feed{ffmpeg.Copy(bytes.NewReader(pcm))},
 	})
 	if err != nil {
 		return nil, err
 	}
-	r := p.Output(0)
-	_, readErr := io.Copy(&out, r)
 	if err := p.Wait(); err != nil {
 		return nil, itemError(err, "", dataset.Internal)
 	}
-	return out.Bytes(), readErr
+	return os.ReadFile(f.Name())
 }

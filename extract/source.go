@@ -151,8 +151,19 @@ func (e *extraction) givenSpans(ctx context.Context) error {
 	e.numbered = len(spans)
 	var layers [][]*clip
 	for i, s := range spans {
-		c := &clip{number: i, start: e.m.clock.ticks(s.Start), end: e.m.clock.ticks(s.End)}
+		c := &clip{number: i}
 		c.row = dataset.Clip{ClipID: s.ClipID, Start: s.Start, End: s.End, Text: s.Text}
+		if length := s.End - s.Start; !(length <= maxMaxClip.Seconds()) {
+			c.row.Outcome = dataset.OutcomeOf(dataset.Failed, dataset.Fail(dataset.TooLarge, "a span of %.0f s; the limit is %v", length, maxMaxClip))
+			if err := e.add(c); err != nil {
+				return err
+			}
+			continue
+		}
+		if s.Start < e.m.duration {
+			c.row.End = min(c.row.End, e.m.duration)
+		}
+		c.start, c.end = e.m.clock.ticks(c.row.Start), e.m.clock.ticks(c.row.End)
 		l := slices.IndexFunc(layers, func(l []*clip) bool { return l[len(l)-1].end <= c.start })
 		if l < 0 {
 			l = len(layers)
@@ -165,7 +176,12 @@ func (e *extraction) givenSpans(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	if e.decodeErr == nil {
+		return nil
+	}
+	c := &clip{number: e.numbered}
+	c.row.Outcome = dataset.OutcomeOf(dataset.Failed, itemError(e.decodeErr, e.m.path, dataset.Corrupt))
+	return e.add(c)
 }
 
 // seekMargin is how many seconds before the first clip decoding starts, so that
@@ -193,15 +209,14 @@ func (e *extraction) cutSpans(ctx context.Context, known []*clip) error {
 	if err != nil {
 		return err
 	}
-	if p.pace.frames == 0 && decodeErr != nil {
+	if e.decodeErr == nil {
 		e.decodeErr = decodeErr
-		return e.nothingDecoded()
 	}
 	return nil
 }
 
 func (e *extraction) newPass(longest float64) *pass {
-	p := &pass{tools: e.env.Tools, m: e.m, pools: e.pools, done: e.done,
+	p := &pass{env: e.env, m: e.m, pools: e.pools, done: e.done,
 		job: encodeJob{m: e.m, settings: e.env.Settings, slot: slotFor(longest)}}
 	num, den := e.m.frameRate()
 	p.pace.step = max(1, e.m.clock.ticks(float64(den)/float64(num)))
