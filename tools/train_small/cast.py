@@ -4,6 +4,7 @@ Camera frame as OpenCV's: x right, y down, z forward; a pixel's ray is ((u-cx)/f
 ray's parameter t *is* the depth (z). Each shape is cast only inside the rectangle that it covers, against a
 depth buffer; only pixels on the border of two shapes get four more samples for the colour.
 """
+
 import math
 
 import numpy as np
@@ -104,10 +105,16 @@ def hit(kind, k, ox, oy, oz, dx, dy, dz):
 
 @jit
 def ray_hit(kind, k, m, x, y, z, dx, dy, dz):
-    return hit(kind, k, m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3],
-               m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3], m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3],
-               m[0, 0] * dx + m[0, 1] * dy + m[0, 2] * dz, m[1, 0] * dx + m[1, 1] * dy + m[1, 2] * dz,
-               m[2, 0] * dx + m[2, 1] * dy + m[2, 2] * dz)
+    return hit(
+        kind,
+        k,
+        m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3],
+        m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3],
+        m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3],
+        m[0, 0] * dx + m[0, 1] * dy + m[0, 2] * dz,
+        m[1, 0] * dx + m[1, 1] * dy + m[1, 2] * dz,
+        m[2, 0] * dx + m[2, 1] * dy + m[2, 2] * dz,
+    )
 
 
 @jit
@@ -169,8 +176,34 @@ def sky_colour(dx, dy, dz, up, sky, out):
 
 
 @jit
-def shade(kinds, ks, mats, inv, sizes, matid, balls, casters, mat, matpar, lights, ambient, up, haze, sky,
-          f, w, h, du, dv, todo, tbuf, ibuf, rgb, want_geom, nrm, shadow):
+def shade(
+    kinds,
+    ks,
+    mats,
+    sizes,
+    matid,
+    balls,
+    casters,
+    mat,
+    matpar,
+    lights,
+    ambient,
+    up,
+    haze,
+    sky,
+    f,
+    w,
+    h,
+    du,
+    dv,
+    todo,
+    tbuf,
+    ibuf,
+    rgb,
+    want_geom,
+    nrm,
+    shadow,
+):
     """Colour of each hit; with want_geom also the exact normal, and the shadow of each light for later samples.
 
     mat: 0 family, 1-3 colour A, 4-6 colour B, 7 frequency, 8 seed, 9 gloss, 10 emission, 11 bump
@@ -255,8 +288,9 @@ def shade(kinds, ks, mats, inv, sizes, matid, balls, casters, mat, matpar, light
                 if L[7] > 0:
                     if want_geom:
                         off = 2e-3 * (1 + t)
-                        shadow[v, u, li] = blocked(kinds, ks, mats, balls, casters, px + nx * off, py + ny * off,
-                                                   pz + nz * off, lx, ly, lz, tmax)
+                        shadow[v, u, li] = blocked(
+                            kinds, ks, mats, balls, casters, px + nx * off, py + ny * off, pz + nz * off, lx, ly, lz, tmax
+                        )
                     if shadow[v, u, li]:
                         continue
                 hx, hy, hz = lx * ln - dx / away, ly * ln - dy / away, lz * ln - 1.0 / away

@@ -2,6 +2,7 @@
 
 One compiled pass a picture: on two cores the tensor library's own small operations would cost as much as the training.
 """
+
 import glob
 import math
 import os
@@ -115,8 +116,22 @@ def batch(store, rng, n, h, w):
         scale = 1.0 if rng.random() < 0.4 else rng.uniform(0.7, 1.0)
         ch = int(H * scale)
         cw = min(W, int(W * scale * rng.uniform(0.85, 1.1)))
-        view(rgb, depth.astype(np.float32), nrm, rng.integers(H - ch + 1), rng.integers(W - cw + 1), ch, cw,
-             rng.random() < 0.5, *recolour(rng), rng.integers(1 << 31), x[k], target[k], normal[k], weights[k])
+        view(
+            rgb,
+            depth.astype(np.float32),
+            nrm,
+            rng.integers(H - ch + 1),
+            rng.integers(W - cw + 1),
+            ch,
+            cw,
+            rng.random() < 0.5,
+            *recolour(rng),
+            rng.integers(1 << 31),
+            x[k],
+            target[k],
+            normal[k],
+            weights[k],
+        )
     return torch.from_numpy(x).permute(0, 3, 1, 2), torch.from_numpy(target)[:, None], torch.from_numpy(normal), torch.from_numpy(weights)
 
 

@@ -5,6 +5,7 @@
 Per picture: prediction fitted to the truth by scale and shift (least squares on depth), over pixels that are no sky, no
 letterbox bar and at most 4 medians deep; then the mean of the pictures' figures. Normals over the same pixels.
 """
+
 import argparse
 import json
 
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from data import MEAN, STD, normalise, Store
+from data import Store, normalise
 
 
 def ranks(v):
@@ -42,9 +43,15 @@ def score(depth, normal, true_depth, true_normal):
     m /= np.linalg.norm(m, axis=1, keepdims=True)
     angle = np.degrees(np.arccos(np.clip((normal[seen] * m).sum(1), -1, 1)))
     rp, rt = ranks(p) - len(p) / 2, ranks(t) - len(t) / 2
-    return dict(absrel=np.mean(np.abs(fit - t) / t), delta=np.mean(np.maximum(fit_r / t, t / fit_r) < 1.25),
-                spearman=0.0 if flat else (rp * rt).mean() / (rp.std() * rt.std() + 1e-12), order=order,
-                mean=angle.mean(), median=np.median(angle), slope=np.nan if flat else float(np.polyfit(p, t, 1)[0] > 0))
+    return dict(
+        absrel=np.mean(np.abs(fit - t) / t),
+        delta=np.mean(np.maximum(fit_r / t, t / fit_r) < 1.25),
+        spearman=0.0 if flat else (rp * rt).mean() / (rp.std() * rt.std() + 1e-12),
+        order=order,
+        mean=angle.mean(),
+        median=np.median(angle),
+        slope=np.nan if flat else float(np.polyfit(p, t, 1)[0] > 0),
+    )
 
 
 def summary(rows):
@@ -56,6 +63,12 @@ def pictures(store, limit):
     for i in range(min(limit, len(store))):
         rgb, depth, normal = store[i]
         yield rgb, depth, normal.astype(np.float32) / 127
+
+
+def size_for(w, h, short):
+    """The card's rule: the short side at `short`, both to the nearest multiple of 32."""
+    s = short / min(w, h)
+    return tuple(max(32, int(v * s / 32 + 0.5) * 32) for v in (w, h))
 
 
 def resized(rgb, size):
@@ -73,6 +86,7 @@ def enlarge(depth, normal, shape):
 
 def score_net(net, store, limit, size=None):
     from net import Exported
+
     model, out = Exported(net).eval(), []
     with torch.no_grad():
         for rgb, depth, normal in pictures(store, limit):
@@ -82,6 +96,7 @@ def score_net(net, store, limit, size=None):
 
 def score_onnx(path, store, limit, size=None):
     import onnxruntime
+
     s, out = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]), []
     for rgb, depth, normal in pictures(store, limit):
         d, n = (torch.from_numpy(v) for v in s.run(["depth", "normal"], {"image": resized(rgb, size).numpy()}))
@@ -106,9 +121,11 @@ def trivial(train, test, limit, learn=3000):
     h, w = mean_map.shape
     ramp = np.polyval(np.polyfit(np.arange(h), np.nanmean(mean_map, 1), 1), np.arange(h))
     facing = np.broadcast_to(np.array([0, 0, -1.0]), (h, w, 3))
-    guesses = {"constant; facing normals": (np.zeros((h, w)), facing),
-               "vertical ramp fitted on train; row means": (np.repeat(ramp[:, None], w, 1), np.broadcast_to(unit(rows), (h, w, 3))),
-               "mean map": (mean_map, unit(mean_normal))}
+    guesses = {
+        "constant; facing normals": (np.zeros((h, w)), facing),
+        "vertical ramp fitted on train; row means": (np.repeat(ramp[:, None], w, 1), np.broadcast_to(unit(rows), (h, w, 3))),
+        "mean map": (mean_map, unit(mean_normal)),
+    }
     return {k: summary([score(d, n, td, tn) for _, td, tn in pictures(test, limit)]) for k, (d, n) in guesses.items()}
 
 
@@ -125,10 +142,14 @@ def main():
         rows.update(trivial(Store(a.train), test, a.limit))
     if a.onnx:
         for size in a.size or [None]:
-            rows[f"net at {size or 'own size'}"] = summary(score_onnx(a.onnx, test, a.limit, size and tuple(int(v) for v in size.split("x"))))
+            rows[f"net at {size or 'own size'}"] = summary(
+                score_onnx(a.onnx, test, a.limit, size and tuple(int(v) for v in size.split("x")))
+            )
     print("| predictor | AbsRel | delta < 1.25 | Spearman | pair order | normals mean / median |\n| --- | --- | --- | --- | --- | --- |")
     for k, v in rows.items():
-        print(f"| {k} | {v['absrel']:.3f} | {v['delta']:.3f} | {v['spearman']:.3f} | {v['order']:.3f} | {v['mean']:.1f} / {v['median']:.1f} |")
+        print(
+            f"| {k} | {v['absrel']:.3f} | {v['delta']:.3f} | {v['spearman']:.3f} | {v['order']:.3f} | {v['mean']:.1f} / {v['median']:.1f} |"
+        )
     print(json.dumps(rows))
 
 

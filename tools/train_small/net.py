@@ -4,10 +4,14 @@ Why these shapes: on a CPU, plain 3x3 convolutions run near the peak of the vect
 do not. The picture is folded 2x2 into channels at the door and unfolded at the exit, so no layer pays for
 full-size feature maps. Two coordinate channels let it learn "low in the picture is ground".
 """
+
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+FAR = math.log(4.0)  # in log medians of depth
 WIDTHS = (32, 56, 88, 120, 144)  # at 1/2, 1/4, 1/8, 1/16, 1/32 of the picture
 
 
@@ -53,9 +57,10 @@ class Net(nn.Module):
         super().__init__()
         w = widths
         self.stem = nn.Sequential(conv(4 * 3 + 2, w[0]), nn.BatchNorm2d(w[0]), nn.ReLU())
-        self.enc = nn.ModuleList([Block(w[0], w[0])] + [
-            nn.Sequential(Block(w[i], w[i + 1], 2), *([Block(w[i + 1], w[i + 1])] if i in (1, 2) else []))
-            for i in range(4)])
+        self.enc = nn.ModuleList(
+            [Block(w[0], w[0])]
+            + [nn.Sequential(Block(w[i], w[i + 1], 2), *([Block(w[i + 1], w[i + 1])] if i in (1, 2) else [])) for i in range(4)]
+        )
         # What sort of scene this is (room, meadow, night) is a fact about the whole picture.
         self.whole = nn.Sequential(nn.Linear(w[4], w[4]), nn.ReLU(), nn.Linear(w[4], w[4]))
         nn.init.zeros_(self.whole[2].weight)
@@ -87,7 +92,8 @@ def unit_normal(raw):
 
 
 class Exported(nn.Module):
-    """The ONNX face: depth (near small, about 0..1) and unit normals. 4 medians of depth is 1."""
+    """The ONNX face: depth (near small, in 0..1) and unit normals. 4 medians of depth, and all beyond, is 1: training
+    asks nothing more of far things than to be far."""
 
     def __init__(self, net):
         super().__init__()
@@ -95,4 +101,4 @@ class Exported(nn.Module):
 
     def forward(self, image):
         z, raw = self.net(image)
-        return torch.exp(z.clamp(-6.0, 2.5)) * 0.25, unit_normal(raw)
+        return torch.exp(z.clamp(-6.0, FAR)) * 0.25, unit_normal(raw)

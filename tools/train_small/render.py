@@ -5,6 +5,7 @@
 A scene is a pure function of its seed. The store is chunks of 250: rgb-N.npy u8 [n,h,w,3], depth-N.npy f16 [n,h,w]
 (sky = inf, letterbox bars = 0), normal-N.npy i8 [n,h,w,3] (127 = 1).
 """
+
 import argparse
 import io
 import os
@@ -31,8 +32,22 @@ def trace(scene, pitch, roll, fov, w=W, h=H, smooth=True):
     rgb, nrm = np.zeros((h, w, 3)), np.zeros((h, w, 3))
     shadow = np.zeros((h, w, max(1, len(a["lights"]))), np.bool_)
     shape = (a["kinds"], a["ks"], a["mats"])
-    look = (a["mats"], a["sizes"], a["matid"], a["balls"], a["casters"], a["mat"], a["matpar"], a["lights"], a["ambient"],
-            a["up"], a["haze"], a["sky"], f, w, h)
+    look = (
+        a["sizes"],
+        a["matid"],
+        a["balls"],
+        a["casters"],
+        a["mat"],
+        a["matpar"],
+        a["lights"],
+        a["ambient"],
+        a["up"],
+        a["haze"],
+        a["sky"],
+        f,
+        w,
+        h,
+    )
     todo = np.ones((h, w), np.bool_)
     cast.raster(*shape, a["rects"], f, w, h, 0.5, 0.5, todo, tbuf, ibuf)
     cast.shade(*shape, *look, 0.5, 0.5, todo, tbuf, ibuf, rgb, True, nrm, shadow)
@@ -75,7 +90,7 @@ def develop(rng, rgb, depth):
         b1, b2 = gaussian_filter(rgb, (1.2, 1.2, 0)), gaussian_filter(rgb, (3.5, 3.5, 0))
         rgb = np.where(amount < 0.5, rgb * (1 - 2 * amount) + b1 * 2 * amount, b1 * (2 - 2 * amount) + b2 * (2 * amount - 1))
     if rng.random() < 0.3:  # darker corners
-        y, x = np.mgrid[-1:1:h * 1j, -1:1:w * 1j]
+        y, x = np.mgrid[-1 : 1 : h * 1j, -1 : 1 : w * 1j]
         rgb = rgb * (1 - rng.uniform(0.2, 0.7) * (x * x + y * y) / 2)[..., None]
     if rng.random() < 0.4:  # colour grading
         rgb = rgb * np.exp(rng.normal(0, 0.15, 3))
@@ -91,9 +106,9 @@ def develop(rng, rgb, depth):
     if rng.random() < 0.12:
         n = int(h * rng.uniform(0.05, 0.16))
         if rng.random() < 0.85:
-            bars[:n], bars[h - n:] = True, True
+            bars[:n], bars[h - n :] = True, True
         else:
-            bars[:, :n], bars[:, w - n:] = True, True
+            bars[:, :n], bars[:, w - n :] = True, True
     if rng.random() < 0.06:  # titles lie on the picture, not in the scene
         d, v = ImageDraw.Draw(im), int(rng.uniform(0.5, 1) * 255)
         text = "".join(rng.choice(list("abcdefghij klmnop qrstuvwxyz "), rng.integers(6, 24)))

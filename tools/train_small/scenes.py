@@ -2,6 +2,7 @@
 
 World frame: x right, y down, z forward, the camera at the origin; `Scene.finish` turns it to the camera's own frame.
 """
+
 import math
 
 import numpy as np
@@ -21,9 +22,20 @@ def rot(yaw=0.0, pitch=0.0, roll=0.0):
 def random_rots(rng, n):
     q = rng.normal(size=(n, 4))
     w, x, y, z = (q / np.linalg.norm(q, axis=1, keepdims=True)).T
-    return np.stack([1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w),
-                     2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w),
-                     2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)], 1).reshape(n, 3, 3)
+    return np.stack(
+        [
+            1 - 2 * (y * y + z * z),
+            2 * (x * y - z * w),
+            2 * (x * z + y * w),
+            2 * (x * y + z * w),
+            1 - 2 * (x * x + z * z),
+            2 * (y * z - x * w),
+            2 * (x * z - y * w),
+            2 * (y * z + x * w),
+            1 - 2 * (x * x + y * y),
+        ],
+        1,
+    ).reshape(n, 3, 3)
 
 
 def hsv(h, s, v):
@@ -46,7 +58,11 @@ class Scene:
         r = self.rng
         a = hsv(r.random(), r.random() ** 1.5 * 0.9, r.uniform(0.08, 0.95)) if a is None else np.asarray(a, float)
         if b is None:
-            b = np.clip(a * r.uniform(0.3, 1.7) + r.normal(0, 0.08, 3), 0.02, 1) if r.random() < 0.7 else hsv(r.random(), r.random(), r.uniform(0.05, 1))
+            b = (
+                np.clip(a * r.uniform(0.3, 1.7) + r.normal(0, 0.08, 3), 0.02, 1)
+                if r.random() < 0.7
+                else hsv(r.random(), r.random(), r.uniform(0.05, 1))
+            )
         plain = self.families[0]
         if fam is None or fam not in self.families:  # half of all surfaces are nearly plain, as in the world
             fam = plain if r.random() < 0.3 else r.choice(self.families)
@@ -71,8 +87,15 @@ class Scene:
 
     def add_many(self, kind, centres, sizes, mats, turns, cast=False):
         n = len(centres)
-        for to, v in ((self.kind, np.full(n, kind)), (self.k, np.zeros(n)), (self.centre, centres), (self.size, np.maximum(sizes, 1e-3)),
-                      (self.turn, turns), (self.mat_of, np.broadcast_to(mats, (n,))), (self.cast, np.full(n, cast))):
+        for to, v in (
+            (self.kind, np.full(n, kind)),
+            (self.k, np.zeros(n)),
+            (self.centre, centres),
+            (self.size, np.maximum(sizes, 1e-3)),
+            (self.turn, turns),
+            (self.mat_of, np.broadcast_to(mats, (n,))),
+            (self.cast, np.full(n, cast)),
+        ):
             to.append(v)
 
     def limb(self, a, b, ra, rb, mat, cast=True):
@@ -126,9 +149,23 @@ class Scene:
         lights[:, 1:4] = lights[:, 1:4] @ turn.T
         sky = self.sky.copy()
         sky[6:9] = turn @ sky[6:9]
-        return dict(kinds=kinds, ks=ks, mats=np.ascontiguousarray(inv), rects=rect, sizes=size, matid=np.concatenate(self.mat_of)[keep].astype(np.int64),
-                    balls=balls, casters=np.flatnonzero(cast & (kinds != ROOM)), mat=np.array(self.mat, float), matpar=np.array(self.matpar),
-                    lights=lights, ambient=np.asarray(self.ambient, float), up=turn @ np.array([0, -1.0, 0]), haze=np.asarray(self.haze, float), sky=sky)
+        return dict(
+            kinds=kinds,
+            ks=ks,
+            mats=np.ascontiguousarray(inv),
+            rects=rect,
+            sizes=size,
+            matid=np.concatenate(self.mat_of)[keep].astype(np.int64),
+            balls=balls,
+            casters=np.flatnonzero(cast & (kinds != ROOM)),
+            mat=np.array(self.mat, float),
+            matpar=np.array(self.matpar),
+            lights=lights,
+            ambient=np.asarray(self.ambient, float),
+            up=turn @ np.array([0, -1.0, 0]),
+            haze=np.asarray(self.haze, float),
+            sky=sky,
+        )
 
 
 # ---------------------------------------------------------------- things
@@ -138,9 +175,17 @@ def figure(s, x, floor, z, tall, yaw=None, detail=True):
     yaw = r.uniform(-3.14, 3.14) if yaw is None else yaw
     q = rot(yaw)
     at = lambda px, py, pz: np.array([x, floor, z]) + q @ (np.array([px, -py, pz]) * tall)
-    skin = s.material(a=hsv(r.uniform(0.02, 0.1), r.uniform(0.2, 0.6), r.uniform(0.2, 0.95)) if r.random() < 0.8 else None,
-                      fam=r.choice([0, 1]), freq=5, bump=0.2)
-    shirt, trousers, hair = s.material(freq=r.uniform(3, 14)), s.material(freq=r.uniform(3, 14)), s.material(a=hsv(r.random(), 0.5 * r.random(), r.uniform(0.02, 0.6)), fam=14, freq=12, bump=1.0)
+    skin = s.material(
+        a=hsv(r.uniform(0.02, 0.1), r.uniform(0.2, 0.6), r.uniform(0.2, 0.95)) if r.random() < 0.8 else None,
+        fam=r.choice([0, 1]),
+        freq=5,
+        bump=0.2,
+    )
+    shirt, trousers, hair = (
+        s.material(freq=r.uniform(3, 14)),
+        s.material(freq=r.uniform(3, 14)),
+        s.material(a=hsv(r.random(), 0.5 * r.random(), r.uniform(0.02, 0.6)), fam=14, freq=12, bump=1.0),
+    )
     toon = r.random() < 0.3
     hr = r.uniform(0.11, 0.17) if toon else r.uniform(0.062, 0.08)
     fat = r.uniform(0.85, 1.5) * (1.4 if toon else 1.0)
@@ -149,11 +194,18 @@ def figure(s, x, floor, z, tall, yaw=None, detail=True):
     head = shoulder + 0.05 + hr
     lean = r.normal(0, 0.03, 2)
     trunk = at(lean[0], (hip + shoulder) / 2, lean[1])
-    s.add(BALL if toon else FRUSTUM, trunk, np.array([0.115 * fat, (shoulder - hip) / 2 + 0.03, 0.07 * fat]) * tall, shirt, q @ rot(0, 3.14159, 0), k=0.25)
+    s.add(
+        BALL if toon else FRUSTUM,
+        trunk,
+        np.array([0.115 * fat, (shoulder - hip) / 2 + 0.03, 0.07 * fat]) * tall,
+        shirt,
+        q @ rot(0, 3.14159, 0),
+        k=0.25,
+    )
     s.add(BALL, at(lean[0], shoulder - 0.01, lean[1]), np.array([0.13 * fat, 0.05, 0.07 * fat]) * tall, shirt, q)
     s.add(BALL, at(lean[0], hip, lean[1]), np.array([0.1 * fat, 0.08, 0.075 * fat]) * tall, trousers, q)
     hx, hz = lean[0] * 1.5, lean[1] * 1.5
-    s.limb(at(lean[0], shoulder - 0.02, lean[1]), at(hx, head, hz), 0.04 * tall * fat ** 0.5, 0.03 * tall, skin)
+    s.limb(at(lean[0], shoulder - 0.02, lean[1]), at(hx, head, hz), 0.04 * tall * fat**0.5, 0.03 * tall, skin)
     look = q @ rot(r.normal(0, 0.5), r.normal(0, 0.2), r.normal(0, 0.15))
     hc = at(hx, head, hz)
     on = lambda px, py, pz: hc + look @ (np.array([px, -py, pz]) * hr * tall)  # -z is where it looks
@@ -170,7 +222,13 @@ def figure(s, x, floor, z, tall, yaw=None, detail=True):
             s.add(BALL, on(e, 0.3, -0.82), np.array([0.22, 0.05, 0.1]) * hr * tall, hair, look, cast=False)
             s.add(BALL, on(e * 2.4, 0.0, 0.0), np.array([0.08, 0.25, 0.16]) * hr * tall, skin, look, cast=False)
             if toon and r.random() < 0.6:
-                s.add(BALL, on(e * 1.6, 1.5, 0.1), np.array([0.25, r.uniform(0.4, 1.0), 0.12]) * hr * tall, skin, look @ rot(0, 0, -0.5 * np.sign(e)))
+                s.add(
+                    BALL,
+                    on(e * 1.6, 1.5, 0.1),
+                    np.array([0.25, r.uniform(0.4, 1.0), 0.12]) * hr * tall,
+                    skin,
+                    look @ rot(0, 0, -0.5 * np.sign(e)),
+                )
         s.add(BALL, on(0, -0.5, -0.8), np.array([0.25, 0.07, 0.1]) * hr * tall, lip, look, cast=False)
     style = r.random()
     if style < 0.75:
@@ -203,7 +261,9 @@ def tree(s, x, floor, z, tall, mats):
     s.limb((x, floor, z), (x + r.normal(0, 0.05) * tall, floor - tall * 0.6, z), 0.035 * tall, 0.015 * tall, bark)
     if r.random() < 0.3:  # a conifer
         for i in range(3):
-            s.add(FRUSTUM, (x, floor - tall * (0.4 + 0.22 * i), z), np.array([0.22 - 0.05 * i, 0.17, 0.22 - 0.05 * i]) * tall, leaf[0], k=0.95)
+            s.add(
+                FRUSTUM, (x, floor - tall * (0.4 + 0.22 * i), z), np.array([0.22 - 0.05 * i, 0.17, 0.22 - 0.05 * i]) * tall, leaf[0], k=0.95
+            )
         return
     n = r.integers(2, 5)
     for _ in range(n):
@@ -217,14 +277,28 @@ def tree(s, x, floor, z, tall, mats):
 def house(s, x, floor, z, wide, deep, tall, yaw):
     r = s.rng
     q = rot(yaw)
-    s.add(BOX, (x, floor - tall / 2, z), (wide / 2, tall / 2, deep / 2), s.material(fam=r.choice([10, 4, 0, 12]), freq=r.uniform(0.3, 1.2)), q)
+    s.add(
+        BOX, (x, floor - tall / 2, z), (wide / 2, tall / 2, deep / 2), s.material(fam=r.choice([10, 4, 0, 12]), freq=r.uniform(0.3, 1.2)), q
+    )
     if r.random() < 0.6:
         rh = wide * r.uniform(0.15, 0.45)
-        s.add(WEDGE, (x, floor - tall - rh / 2, z), (wide / 2 * 1.1, rh / 2, deep / 2 * 1.08), s.material(fam=r.choice([4, 7, 12]), freq=r.uniform(1, 3)), q)
+        s.add(
+            WEDGE,
+            (x, floor - tall - rh / 2, z),
+            (wide / 2 * 1.1, rh / 2, deep / 2 * 1.08),
+            s.material(fam=r.choice([4, 7, 12]), freq=r.uniform(1, 3)),
+            q,
+        )
     for _ in range(r.integers(0, 4)):  # doors, bays, signs
         o = np.array([r.uniform(-0.4, 0.4) * wide, 0, -deep / 2])
         hh = r.uniform(0.15, 0.4) * tall
-        s.add(BOX, np.array([x, floor - r.uniform(hh, tall * 0.9), z]) + q @ o, (wide * r.uniform(0.05, 0.15), hh / 2, r.uniform(0.03, 0.3)), s.material(glow=r.choice([0, 0, 0.8])), q)
+        s.add(
+            BOX,
+            np.array([x, floor - r.uniform(hh, tall * 0.9), z]) + q @ o,
+            (wide * r.uniform(0.05, 0.15), hh / 2, r.uniform(0.03, 0.3)),
+            s.material(glow=r.choice([0, 0, 0.8])),
+            q,
+        )
 
 
 def table(s, x, floor, z, w, d, h, yaw, mat, things=3):
@@ -284,7 +358,14 @@ def thing(s, p, size, mat=None):
     mat = s.material() if mat is None else mat
     kind = r.choice([BOX, BALL, FRUSTUM, FRUSTUM, WEDGE, BOX])
     a = size * r.uniform(0.4, 1.2, 3)
-    s.add(kind, np.asarray(p) - [0, a[1], 0], a, mat, rot(r.uniform(0, 6.28), *(r.normal(0, 0.3, 2) if kind == BALL else (0, 0))), k=r.choice([0, 0, 0.3, 0.7, 1.0]))
+    s.add(
+        kind,
+        np.asarray(p) - [0, a[1], 0],
+        a,
+        mat,
+        rot(r.uniform(0, 6.28), *(r.normal(0, 0.3, 2) if kind == BALL else (0, 0))),
+        k=r.choice([0, 0, 0.3, 0.7, 1.0]),
+    )
     if r.random() < 0.25:
         s.add(BALL, np.asarray(p) - [0, 2 * a[1], 0], a * r.uniform(0.3, 0.7), s.material())
     if r.random() < 0.12:

@@ -4,6 +4,7 @@
 
 Each row: the frame, depth (near is bright), normals (n = 2v/255 - 1). Frames are taken at fixed times, right or wrong.
 """
+
 import argparse
 import os
 import subprocess
@@ -13,14 +14,11 @@ import onnxruntime
 from PIL import Image
 
 from data import MEAN, STD
+from evaluate import size_for
 
-FRAMES = [("sintel_a.mp4", t) for t in (3, 8, 11, 14, 17, 20)] + [("bbb_b.mp4", t) for t in (1, 5, 9, 13)] + [("tc_nasa.mp4", t) for t in (3, 8)]
-
-
-def size_for(w, h, short):
-    """The card's rule: the short side at `short`, both to the nearest multiple of 32."""
-    s = short / min(w, h)
-    return tuple(max(32, int(round(v * s / 32)) * 32) for v in (w, h))
+FRAMES = (
+    [("sintel_a.mp4", t) for t in (3, 8, 11, 14, 17, 20)] + [("bbb_b.mp4", t) for t in (1, 5, 9, 13)] + [("tc_nasa.mp4", t) for t in (3, 8)]
+)
 
 
 def predict(session, frame, short):
@@ -31,10 +29,12 @@ def predict(session, frame, short):
 
 
 def views(depth, normal, size):
-    lo, hi = np.quantile(depth, (0.01, 0.99))
+    lo, hi = np.quantile(depth, (0.005, 0.995))
     near = 255 * (1 - np.clip((depth - lo) / max(hi - lo, 1e-6), 0, 1))
-    return (Image.fromarray(near.astype(np.uint8)).convert("RGB").resize(size, Image.Resampling.BILINEAR),
-            Image.fromarray(((normal + 1) * 127.5).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR))
+    return (
+        Image.fromarray(near.astype(np.uint8)).convert("RGB").resize(size, Image.Resampling.BILINEAR),
+        Image.fromarray(((normal + 1) * 127.5).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR),
+    )
 
 
 def main():
@@ -49,10 +49,30 @@ def main():
     os.makedirs(a.to, exist_ok=True)
     rows = {}
     for name, t in FRAMES:
-        ppm = subprocess.run(["ffmpeg", "-v", "error", "-ss", str(t), "-i", os.path.join(a.media, name), "-map", "0:v:0", "-frames:v", "1",
-                              "-f", "image2pipe", "-c:v", "ppm", "-"], check=True, capture_output=True).stdout
+        ppm = subprocess.run(
+            [
+                "ffmpeg",
+                "-v",
+                "error",
+                "-ss",
+                str(t),
+                "-i",
+                os.path.join(a.media, name),
+                "-map",
+                "0:v:0",
+                "-frames:v",
+                "1",
+                "-f",
+                "image2pipe",
+                "-c:v",
+                "ppm",
+                "-",
+            ],
+            check=True,
+            capture_output=True,
+        ).stdout
         w, h = (int(v) for v in ppm.split(b"\n", 2)[1].split())
-        frame = Image.frombytes("RGB", (w, h), ppm[-w * h * 3:])
+        frame = Image.frombytes("RGB", (w, h), ppm[-w * h * 3 :])
         size = (a.width, round(a.width * h / w))
         parts = [frame.resize(size, Image.Resampling.LANCZOS), *views(*predict(session, frame, a.short_side), size)]
         row = Image.new("RGB", (3 * a.width + 8, size[1] + 4), "white")

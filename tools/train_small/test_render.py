@@ -1,4 +1,5 @@
-"""The renderer's promise is exact geometry; these check it against closed forms. Under 30 s with a cold compiler."""
+"""The renderer's promise is exact geometry; these check it against closed forms. Half a minute at first (compiling), 3 s after."""
+
 import math
 
 import numpy as np
@@ -21,7 +22,8 @@ def rays():
 
 def one(kind, centre, size, turn=None, pitch=0.0, roll=0.0, k=0.0):
     s = Scene(np.random.default_rng(0))
-    s.add(kind, centre, size, s.material(), turn, k)
+    first = [s.material() for _ in range(3)][0]  # a ROOM takes three in a row: walls, ceiling, floor
+    s.add(kind, centre, size, first, turn, k)
     s.light((0.3, -1, -0.5), (1, 1, 1), 0)
     return render.trace(s, pitch, roll, FOV, W, H)
 
@@ -58,12 +60,14 @@ def test_sphere():
     t = (b - np.sqrt(np.maximum(disc, 0))) / a
     np.testing.assert_allclose(depth[seen], t[seen], rtol=1e-7)
     want = (d * t[..., None] - c) / radius
-    want = want[seen & (want[..., 2] < -0.02)]
-    np.testing.assert_allclose(nrm[seen][nrm[seen][:, 2] < -0.02][: len(want)], want, atol=1e-5)
+    plain = seen & (want[..., 2] < -0.02)  # the rest is laid flat against the limit
+    np.testing.assert_allclose(nrm[plain], want[plain], atol=1e-6)
     assert (nrm[~seen] == [0, 0, -1]).all()
 
 
-@pytest.mark.parametrize("kind,k", [(cast.FRUSTUM, 0.0), (cast.FRUSTUM, 0.6), (cast.FRUSTUM, 1.0), (cast.WEDGE, 0.0), (cast.BALL, 0.0), (cast.ROOM, 0.0)])
+@pytest.mark.parametrize(
+    "kind,k", [(cast.FRUSTUM, 0.0), (cast.FRUSTUM, 0.6), (cast.FRUSTUM, 1.0), (cast.WEDGE, 0.0), (cast.BALL, 0.0), (cast.ROOM, 0.0)]
+)
 def test_normals_agree_with_the_depth(kind, k):
     """Cross products of neighbouring points, away from borders, are the normals."""
     size = (3, 2, 6) if kind == cast.ROOM else (1.2, 1.5, 0.9)
@@ -75,7 +79,7 @@ def test_normals_agree_with_the_depth(kind, k):
     n = nrm[1:-1, 1:-1]
     smooth = np.isfinite(depth[1:-1, 1:-1]) & (n[..., 2] < -0.2)
     for dy, dx in ((0, 1), (2, 1), (1, 0), (1, 2)):
-        smooth &= (nrm[dy:dy + H - 2, dx:dx + W - 2] * n).sum(2) > 0.98
+        smooth &= (nrm[dy : dy + H - 2, dx : dx + W - 2] * n).sum(2) > 0.98
     angle = np.degrees(np.arccos(np.clip((fd * n).sum(2), -1, 1)))[smooth]
     assert smooth.mean() > 0.05 and np.median(angle) < 1.0 and np.quantile(angle, 0.95) < 4.0
 

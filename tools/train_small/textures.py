@@ -2,14 +2,36 @@
 
 Families in HELD_OUT are never used for training pictures, and are the only ones in test pictures.
 """
+
 import math
 
 import numpy as np
 from numba import njit
 
-FAMILIES = ("plain", "cloudy", "checker", "stripes", "bricks", "marble", "dots", "tiles", "streaks", "gradient",
-            "facade", "camouflage", "planks", "glyphs", "bark", "two_scale",
-            "wood", "plaid", "cracks", "patches", "zigzag", "ripples")
+FAMILIES = (
+    "plain",
+    "cloudy",
+    "checker",
+    "stripes",
+    "bricks",
+    "marble",
+    "dots",
+    "tiles",
+    "streaks",
+    "gradient",
+    "facade",
+    "camouflage",
+    "planks",
+    "glyphs",
+    "bark",
+    "two_scale",
+    "wood",
+    "plaid",
+    "cracks",
+    "patches",
+    "zigzag",
+    "ripples",
+)
 HELD_OUT = (16, 17, 18, 19, 20, 21)
 TRAIN = tuple(i for i in range(len(FAMILIES)) if i not in HELD_OUT)
 
@@ -42,8 +64,9 @@ def noise(x, y, z, seed):
 
 @jit
 def fbm(x, y, z, seed):
-    return (noise(x, y, z, seed) * 0.55 + noise(x * 2.1, y * 2.1, z * 2.1, seed + 1) * 0.28
-            + noise(x * 4.3, y * 4.3, z * 4.3, seed + 2) * 0.17)
+    return (
+        noise(x, y, z, seed) * 0.55 + noise(x * 2.1, y * 2.1, z * 2.1, seed + 1) * 0.28 + noise(x * 4.3, y * 4.3, z * 4.3, seed + 2) * 0.17
+    )
 
 
 @jit

@@ -4,6 +4,7 @@
 
 The schedule runs by minutes of training, not by steps, so that it fits the time there is.
 """
+
 import argparse
 import copy
 import json
@@ -16,9 +17,8 @@ import torch.nn.functional as F
 
 from data import Feeder, Store
 from evaluate import score_net, summary
-from net import Net, unit_normal
+from net import FAR, Net, unit_normal
 
-FAR = math.log(4.0)  # depth beyond 4 medians is only asked to be far
 TERMS = ("log", "rel", "slope", "far", "normal")
 SIZES = ((96, 160), (128, 192), (160, 256))  # small pictures first: three times as many in the same time
 
@@ -51,12 +51,15 @@ def loss_of(z, raw, target, normal, weights):
     shift = mean_in(target - z.detach(), near).view(-1, 1, 1, 1)
     n = unit_normal(raw)
     chord = (2 - 2 * (n * normal).sum(1, keepdim=True)).clamp_min(0).add(1e-4).sqrt()  # near the angle, unlike 1 - cos
-    terms = torch.stack([  # log depth, the measure itself, slopes, far, normals
-        0.5 * mean_in((z - target).abs(), near) + 0.5 * mean_in((z + shift - target).abs(), near),
-        aligned_rel(z, target, near),
-        0.4 * slopes(z, target, near),
-        0.4 * mean_in(F.relu(FAR - z), far),
-        1.5 * mean_in(chord, weights[:, 2:])])
+    terms = torch.stack(
+        [  # log depth, the measure itself, slopes, far, normals
+            0.5 * mean_in((z - target).abs(), near) + 0.5 * mean_in((z + shift - target).abs(), near),
+            aligned_rel(z, target, near),
+            0.4 * slopes(z, target, near),
+            0.4 * mean_in(F.relu(FAR - z), far),
+            1.5 * mean_in(chord, weights[:, 2:]),
+        ]
+    )
     # pictures with hardly anything measurable in view would shout
     weight = (near.mean((1, 2, 3)) > 0.05).float()
     return (terms * weight).sum(1) / weight.sum().clamp_min(1)
@@ -106,8 +109,18 @@ def work(rank, a, together):
     sums, count, seen0 = torch.zeros(5), 0, seen
 
     def save():
-        c = dict(net=net.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), step=step, seen=seen, spent=spent, seed=a.seed,
-                 minutes=spent / 60, batch=a.batch, lr=a.lr)
+        c = dict(
+            net=net.state_dict(),
+            ema=ema.state_dict(),
+            opt=opt.state_dict(),
+            step=step,
+            seen=seen,
+            spent=spent,
+            seed=a.seed,
+            minutes=spent / 60,
+            batch=a.batch,
+            lr=a.lr,
+        )
         torch.save(c, path + ".tmp")
         os.replace(path + ".tmp", path)
 
@@ -149,8 +162,20 @@ def work(rank, a, together):
                 e.lerp_(v, 1 - decay) if e.is_floating_point() else e.copy_(v)
         sums = sums + terms.detach()
         if now - told > 30:
-            print(json.dumps(dict(minute=round(spent / 60, 1), step=step, seen=seen, lr=round(group["lr"], 6), size=x.shape[2:], rate=round((seen - seen0) / (now - told), 1),
-                                  **{k: round(v, 4) for k, v in zip(TERMS, (sums / count).tolist())})), flush=True)
+            print(
+                json.dumps(
+                    dict(
+                        minute=round(spent / 60, 1),
+                        step=step,
+                        seen=seen,
+                        lr=round(group["lr"], 6),
+                        size=x.shape[2:],
+                        rate=round((seen - seen0) / (now - told), 1),
+                        **{k: round(v, 4) for k, v in zip(TERMS, (sums / count).tolist())},
+                    )
+                ),
+                flush=True,
+            )
             told, sums, count, seen0 = now, torch.zeros(5), 0, seen
         if now - saved > 150:
             save()
@@ -174,7 +199,7 @@ def main():
     p.add_argument("--lr", type=float, default=2.5e-3)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--workers", type=int, default=2, help="processes of one thread each")
-    p.add_argument("--parts", default="0.5,0.85", help="shares of the time at which the picture size grows")
+    p.add_argument("--parts", default="0.7,1.1", help="shares of the time at which the picture size grows (over 1: never)")
     p.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True, help="needs a C++ compiler")
     p.add_argument("--resume", action="store_true", help="go on from the checkpoint; a larger --minutes trains on")
     a = p.parse_args()

@@ -1,10 +1,23 @@
 """The kinds of places a scene can be, put together from scenes.py's things."""
+
 import math
 
 import numpy as np
 
-from cast import BALL, BOX, FRUSTUM, ROOM, WEDGE
-from scenes import Scene, chair, figure, hsv, house, rot, shelf, sofa, table, thing, tree
+from cast import BALL, BOX, FRUSTUM, ROOM
+from scenes import (
+    Scene,
+    chair,
+    figure,
+    house,
+    hsv,
+    rot,
+    shelf,
+    sofa,
+    table,
+    thing,
+    tree,
+)
 
 
 def warm(r, v):
@@ -57,9 +70,21 @@ def room(s):
         elif kind < 0.8:
             s.add(FRUSTUM, (p[0], floor - h / 2, p[2]), (r.uniform(0.1, 0.3), h / 2, r.uniform(0.1, 0.3)), s.material())
         elif kind < 0.9:
-            s.add(BOX, (p[0], floor - r.uniform(0.3, 0.9), p[2]), (r.uniform(0.2, 0.6), r.uniform(0.3, 0.9), r.uniform(0.2, 0.5)), s.material(), rot(t))
+            s.add(
+                BOX,
+                (p[0], floor - r.uniform(0.3, 0.9), p[2]),
+                (r.uniform(0.2, 0.6), r.uniform(0.3, 0.9), r.uniform(0.2, 0.5)),
+                s.material(),
+                rot(t),
+            )
         else:
-            s.add(BOX, (p[0], floor - r.uniform(0.5, 1.5), p[2]), (r.uniform(0.2, 0.8), r.uniform(0.2, 0.8), 0.03), s.material(), rot(t, *r.normal(0, 0.5, 2)))
+            s.add(
+                BOX,
+                (p[0], floor - r.uniform(0.5, 1.5), p[2]),
+                (r.uniform(0.2, 0.8), r.uniform(0.2, 0.8), 0.03),
+                s.material(),
+                rot(t, *r.normal(0, 0.5, 2)),
+            )
     for _ in range(r.integers(0, 12)):  # small clutter on the floor
         px, pz = inside()
         if clear(px, pz, 0.7):
@@ -100,7 +125,10 @@ def set_sky(s, kind):
     sun = np.array([math.sin(az) * math.cos(el), -math.sin(el), math.cos(az) * math.cos(el)])
     k[12], k[13], k[15], k[17] = r.uniform(6, 60), 2.0, r.integers(1 << 16), r.uniform(0.5, 2.5)
     if kind == "day":
-        k[0:3], k[3:6] = hsv(r.uniform(0.5, 0.6), r.uniform(0.05, 0.35), r.uniform(0.7, 1.0)), hsv(r.uniform(0.55, 0.65), r.uniform(0.3, 0.8), r.uniform(0.4, 0.9))
+        k[0:3], k[3:6] = (
+            hsv(r.uniform(0.5, 0.6), r.uniform(0.05, 0.35), r.uniform(0.7, 1.0)),
+            hsv(r.uniform(0.55, 0.65), r.uniform(0.3, 0.8), r.uniform(0.4, 0.9)),
+        )
         k[9:12], k[14] = r.uniform(0, 0.4), r.choice([0, 0.4, 0.7, 1.0])
         s.ambient = k[3:6] * 0.4 + r.uniform(0.1, 0.3)
         s.light(sun, warm(r, r.uniform(0.6, 1.5)), 0)
@@ -115,14 +143,20 @@ def set_sky(s, kind):
         el, az = r.uniform(-0.05, 0.35), r.uniform(-0.8, 0.8)
         sun = np.array([math.sin(az) * math.cos(el), -math.sin(el), math.cos(az) * math.cos(el)])
         h = r.choice([r.uniform(0.02, 0.13), r.uniform(0.5, 0.65), r.random()], p=[0.6, 0.25, 0.15])
-        k[0:3], k[3:6] = hsv(h, r.uniform(0.2, 0.9), r.uniform(0.5, 1.2)), hsv((h + r.uniform(0, 0.5)) % 1, r.uniform(0.2, 0.7), r.uniform(0.05, 0.6))
+        k[0:3], k[3:6] = (
+            hsv(h, r.uniform(0.2, 0.9), r.uniform(0.5, 1.2)),
+            hsv((h + r.uniform(0, 0.5)) % 1, r.uniform(0.2, 0.7), r.uniform(0.05, 0.6)),
+        )
         k[9:12], k[12], k[14] = hsv(h, r.uniform(0, 0.5), r.uniform(0.5, 2.0)), r.uniform(3, 120), r.choice([0, 0.6, 1.0])
         k[13] = r.choice([2.0, r.uniform(0.985, 0.9995)])
         s.ambient = k[0:3] * r.uniform(0.08, 0.4)
         s.light(sun, k[9:12] * r.uniform(0.4, 1.0), 0)
     else:
         if kind == "night":
-            k[0:3], k[3:6] = hsv(r.uniform(0.5, 0.75), r.uniform(0.2, 0.8), r.uniform(0.02, 0.25)), hsv(r.uniform(0.55, 0.7), 0.6, r.uniform(0, 0.08))
+            k[0:3], k[3:6] = (
+                hsv(r.uniform(0.5, 0.75), r.uniform(0.2, 0.8), r.uniform(0.02, 0.25)),
+                hsv(r.uniform(0.55, 0.7), 0.6, r.uniform(0, 0.08)),
+            )
             k[14], k[16] = r.choice([0, 0.7]), r.choice([0, 0.004, 0.01])
         elif r.random() < 0.3:
             k[16] = 0.006
@@ -148,13 +182,27 @@ def outdoors(s):
     for _ in range(r.integers(0, 6)):  # hills, near and far
         z = r.uniform(8, 120) * big
         a = z * r.uniform(0.25, 1.0)
-        s.add(BALL, (r.uniform(-1, 1) * z * 1.2, floor + a * 0.08, z + a * 0.5), (a, a * r.uniform(0.1, 0.5), a), grass if r.random() < 0.5 else s.material(fam=r.choice([1, 8, 15]), freq=0.3, bump=1.0), cast=False)
+        s.add(
+            BALL,
+            (r.uniform(-1, 1) * z * 1.2, floor + a * 0.08, z + a * 0.5),
+            (a, a * r.uniform(0.1, 0.5), a),
+            grass if r.random() < 0.5 else s.material(fam=r.choice([1, 8, 15]), freq=0.3, bump=1.0),
+            cast=False,
+        )
     if r.random() < 0.3:  # mountains
         m = s.material(a=hsv(r.random(), 0.2, r.uniform(0.3, 0.9)), fam=r.choice([1, 5, 15]), freq=0.05, bump=1.5)
         for _ in range(r.integers(2, 6)):
             z = r.uniform(60, 200) * big
             a = z * r.uniform(0.3, 0.8)
-            s.add(FRUSTUM, (r.uniform(-1, 1) * z, floor - a * 0.3, z), (a, a * r.uniform(0.3, 0.7), a), m, rot(r.uniform(0, 6), *r.normal(0, 0.1, 2)), k=1.0, cast=False)
+            s.add(
+                FRUSTUM,
+                (r.uniform(-1, 1) * z, floor - a * 0.3, z),
+                (a, a * r.uniform(0.3, 0.7), a),
+                m,
+                rot(r.uniform(0, 6), *r.normal(0, 0.1, 2)),
+                k=1.0,
+                cast=False,
+            )
     if street:
         yaw, road = r.uniform(-0.4, 0.4), r.uniform(3, 9)
         q = rot(yaw)
@@ -173,12 +221,20 @@ def outdoors(s):
             s.add(BALL, (p[0], floor - 0.9, p[2]), (0.75, 0.55, 1.3), s.material(a=(0.1, 0.12, 0.15), gloss=0.8, fam=0), t)
             for a in (-0.8, 0.8):
                 for b in (-1.2, 1.2):
-                    s.add(BALL, np.array([p[0], floor - 0.3, p[2]]) + t @ np.array([a, 0, b]), (0.12, 0.32, 0.32), s.material(a=(0.05, 0.05, 0.05), fam=0), t)
+                    s.add(
+                        BALL,
+                        np.array([p[0], floor - 0.3, p[2]]) + t @ np.array([a, 0, b]),
+                        (0.12, 0.32, 0.32),
+                        s.material(a=(0.05, 0.05, 0.05), fam=0),
+                        t,
+                    )
     else:
         for _ in range(r.choice([0, 0, 1, 2, 3])):
             z = r.uniform(8, 50) * big
             house(s, r.uniform(-0.8, 0.8) * z, floor, z, r.uniform(4, 10), r.uniform(4, 10), r.uniform(2.5, 9), r.uniform(-3, 3))
-        mats = [s.material(a=hsv(0.08, 0.5, r.uniform(0.05, 0.5)), fam=14, freq=4)] + [s.material(a=green() if r.random() < 0.8 else None, fam=r.choice([1, 8]), freq=5, bump=1.5) for _ in range(3)]
+        mats = [s.material(a=hsv(0.08, 0.5, r.uniform(0.05, 0.5)), fam=14, freq=4)] + [
+            s.material(a=green() if r.random() < 0.8 else None, fam=r.choice([1, 8]), freq=5, bump=1.5) for _ in range(3)
+        ]
         forest = r.random() < 0.3
         for _ in range(r.integers(6, 22) if forest else r.integers(0, 7)):
             z = math.exp(r.uniform(math.log(3), math.log(50)))
@@ -192,7 +248,13 @@ def outdoors(s):
             else:
                 m = s.material(a=hsv(r.random(), 0.15, r.uniform(0.15, 0.7)), fam=r.choice([1, 15]), bump=1.5)
                 for _ in range(3):
-                    s.add(r.choice([BALL, BOX]), np.array([x, floor, z]) + r.normal(0, 0.3, 3) * a, a * r.uniform(0.3, 0.9, 3), m, rot(*r.uniform(0, 6, 3)))
+                    s.add(
+                        r.choice([BALL, BOX]),
+                        np.array([x, floor, z]) + r.normal(0, 0.3, 3) * a,
+                        a * r.uniform(0.3, 0.9, 3),
+                        m,
+                        rot(*r.uniform(0, 6, 3)),
+                    )
         if r.random() < 0.2:  # a fence
             m, z, t = s.material(), r.uniform(3, 12), r.uniform(-0.6, 0.6)
             q = rot(t)
@@ -203,8 +265,13 @@ def outdoors(s):
         if r.random() < 0.5:  # blades of grass near the camera
             n = 150
             p = np.stack([r.uniform(-1.5, 1.5, n), np.full(n, floor - 0.06), r.uniform(1.0, 4, n)], 1)
-            from scenes import random_rots
-            s.add_many(BALL, p, np.stack([np.full(n, 0.008), r.uniform(0.04, 0.15, n), np.full(n, 0.008)], 1), grass, np.stack([rot(*r.normal(0, 0.4, 3)) for _ in range(n)]))
+            s.add_many(
+                BALL,
+                p,
+                np.stack([np.full(n, 0.008), r.uniform(0.04, 0.15, n), np.full(n, 0.008)], 1),
+                grass,
+                np.stack([rot(*r.normal(0, 0.4, 3)) for _ in range(n)]),
+            )
     for _ in range(r.choice([0, 0, 1, 1, 2, 4])):
         z = math.exp(r.uniform(math.log(2), math.log(15)))
         figure(s, r.uniform(-0.5, 0.5) * z, floor, z, r.uniform(1.2, 1.9), detail=z < 6)
@@ -225,7 +292,13 @@ def void(s):
         for _ in range(r.integers(1, 4)):
             z = r.uniform(2, 12)
             a = z * r.uniform(0.1, 0.7)
-            s.add(BALL, (r.uniform(-0.6, 0.6) * z, r.uniform(-0.5, 0.5) * z, z + a), np.full(3, a) * r.uniform(0.9, 1, 3), s.material(bump=r.uniform(0, 1.5), freq=r.uniform(0.5, 4) / a), rot(*r.uniform(0, 6, 3)))
+            s.add(
+                BALL,
+                (r.uniform(-0.6, 0.6) * z, r.uniform(-0.5, 0.5) * z, z + a),
+                np.full(3, a) * r.uniform(0.9, 1, 3),
+                s.material(bump=r.uniform(0, 1.5), freq=r.uniform(0.5, 4) / a),
+                rot(*r.uniform(0, 6, 3)),
+            )
         return floor
     if kind < 0.7:
         s.add(BOX, (0, floor + 0.1, 3), (r.uniform(1, 30), 0.1, r.uniform(2.5, 30)), s.material(), rot(r.uniform(-1, 1)))
@@ -235,7 +308,14 @@ def void(s):
     else:
         for _ in range(r.integers(4, 25)):
             z = r.uniform(1.2, 9)
-            s.add(r.integers(0, 4), np.array([r.uniform(-0.6, 0.6), r.uniform(-0.45, 0.45), 1]) * z, z * r.uniform(0.03, 0.3, 3), s.material(), rot(*r.uniform(0, 6, 3)), k=r.random())
+            s.add(
+                r.integers(0, 4),
+                np.array([r.uniform(-0.6, 0.6), r.uniform(-0.45, 0.45), 1]) * z,
+                z * r.uniform(0.03, 0.3, 3),
+                s.material(),
+                rot(*r.uniform(0, 6, 3)),
+                k=r.random(),
+            )
     for _ in range(r.choice([0, 1, 1, 2])):
         z = r.uniform(1.5, 5)
         figure(s, r.uniform(-0.4, 0.4) * z, floor + r.choice([0, 0.5]), z, r.uniform(0.8, 1.9))
@@ -249,8 +329,17 @@ def close_up(s, floor):
         tall = r.uniform(1.3, 1.9)
         z = r.uniform(0.5, 1.8)
         top = r.uniform(-0.35, 0.15) * z  # the head's height in the picture
-        figure(s, r.uniform(-0.35, 0.35) * z + 0.5 * i * r.choice([-1, 1]), top + 0.92 * tall, z + 0.3 * i, tall, yaw=r.normal(0, 0.7) if r.random() < 0.8 else None)
-    s.light((r.uniform(-1.5, 1.5), r.uniform(-1.5, 0.3), r.uniform(-0.3, 1)), warm(r, r.uniform(0.2, 1.0)), casts=False, reach=r.uniform(0.8, 2))
+        figure(
+            s,
+            r.uniform(-0.35, 0.35) * z + 0.5 * i * r.choice([-1, 1]),
+            top + 0.92 * tall,
+            z + 0.3 * i,
+            tall,
+            yaw=r.normal(0, 0.7) if r.random() < 0.8 else None,
+        )
+    s.light(
+        (r.uniform(-1.5, 1.5), r.uniform(-1.5, 0.3), r.uniform(-0.3, 1)), warm(r, r.uniform(0.2, 1.0)), casts=False, reach=r.uniform(0.8, 2)
+    )
 
 
 def make(seed, held_out=False):
