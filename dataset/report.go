@@ -21,11 +21,11 @@ type Cost struct {
 	// CPU is the processor time of this process and its children. The sum over
 	// all that a run did is measured; how much of it went into work that ran at
 	// the same time as other work is an estimate (see engine.Local).
-	CPU time.Duration
-	GPU time.Duration
+	CPU time.Duration `json:"cpu_ns"`
+	GPU time.Duration `json:"gpu_ns"`
 	// Wall is from begin to end. Work overlaps: sums may exceed the run's time.
-	Wall  time.Duration
-	Bytes int64 // read from sources
+	Wall  time.Duration `json:"wall_ns"`
+	Bytes int64         `json:"bytes"` // read from sources
 }
 
 // Add sums costs.
@@ -35,10 +35,13 @@ func (c Cost) Add(o Cost) Cost {
 
 // Report counts the rows of a part, or of many.
 type Report struct {
-	Rows, OK, Failed, Skipped int
-	Classes                   map[Class]int // of failed and skipped rows
-	Seconds                   float64       // of OK clips
-	Cost                      Cost
+	Rows    int           `json:"rows"`
+	OK      int           `json:"ok"`
+	Failed  int           `json:"failed"`
+	Skipped int           `json:"skipped"`
+	Classes map[Class]int `json:"classes,omitempty"` // of failed and skipped rows
+	Seconds float64       `json:"seconds"`           // of OK clips
+	Cost    Cost          `json:"cost"`
 }
 
 // Count adds a row.

@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"io/fs"
 	"sort"
 
 	"micodata/dataset"
@@ -15,9 +12,9 @@ import (
 // stageState is what is known of a stage from its parts.
 type stageState struct {
 	dataset.Report
-	Parts int
-	// Errors are some of the failed rows: "key: error".
-	Errors []rowError
+	Parts int `json:"parts"`
+	// Errors are some of the failed rows.
+	Errors []rowError `json:"errors,omitempty"`
 }
 
 type rowError struct {
@@ -66,29 +63,10 @@ func countRows[R any](ctx context.Context, s storage.Store, schema *table.Schema
 		}, columns...); err != nil {
 			return st, err
 		}
-		cost, err := savedCost(ctx, s, stage, i)
-		if err != nil {
-			return st, err
-		}
-		st.Cost = st.Cost.Add(cost)
 	}
-	return st, nil
-}
-
-// savedCost is what a part cost when it was made; zero if nobody kept it.
-func savedCost(ctx context.Context, s storage.Store, stage string, part int) (dataset.Cost, error) {
-	data, err := storage.ReadAll(ctx, s, dataset.CostName(stage, part), 1<<20)
-	if errors.Is(err, fs.ErrNotExist) {
-		return dataset.Cost{}, nil
-	}
-	if err != nil {
-		return dataset.Cost{}, err
-	}
-	var r dataset.Report
-	if err := json.Unmarshal(data, &r); err != nil {
-		return dataset.Cost{}, nil //nolint:nilerr // accounts are a courtesy: a broken one is as good as none
-	}
-	return r.Cost, nil
+	saved, err := dataset.StageReport(ctx, s, stage)
+	st.Cost = saved.Cost
+	return st, err
 }
 
 // stagesOf lists a dataset's stages in the order of the data's way.

@@ -133,15 +133,15 @@ func (s *session) runStages(ctx context.Context, total int, parts partSource, st
 func (s *session) finish(ctx context.Context, stages ...string) error {
 	var failed []string
 	for _, stage := range stages {
-		r, err := stageReport(ctx, s.store, stage)
+		r, err := dataset.StageReport(ctx, s.store, stage)
 		if err != nil {
 			return err
 		}
 		if r.OK == 0 {
-			return &failuresError{fmt.Sprintf("%s: nothing is ok: %s (micodata status %s names the rows)", stage, counts(r.Report), s.store.Path(""))}
+			return &failuresError{fmt.Sprintf("%s: nothing is ok: %s (micodata status %s names the rows)", stage, counts(r), s.store.Path(""))}
 		}
 		if r.Failed > 0 {
-			failed = append(failed, stage+": "+counts(r.Report))
+			failed = append(failed, stage+": "+counts(r))
 		}
 	}
 	if len(failed) == 0 || s.work.AllowFailures {
