@@ -80,7 +80,7 @@ def main():
     p.add_argument("--checkpoint", required=True)
     p.add_argument("--data", required=True)
     p.add_argument("--to", required=True)
-    p.add_argument("--short-side", type=int, default=160)
+    p.add_argument("--short-side", type=int, default=128)
     a = p.parse_args()
     net, c = load(a.checkpoint)
     params = sum(v.numel() for v in net.parameters())

@@ -42,7 +42,7 @@ def main():
     p.add_argument("--onnx", required=True)
     p.add_argument("--media", required=True)
     p.add_argument("--to", required=True)
-    p.add_argument("--short-side", type=int, default=160)
+    p.add_argument("--short-side", type=int, default=128)
     p.add_argument("--width", type=int, default=256)
     a = p.parse_args()
     session = onnxruntime.InferenceSession(a.onnx, providers=["CPUExecutionProvider"])
