@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 
+	ffgo "github.com/u2takey/ffmpeg-go"
 	"golang.org/x/sync/errgroup"
 
 	"micodata/dataset"
@@ -148,31 +149,37 @@ func (j encodeJob) streams() []nut.Stream {
 	return streams
 }
 
+// args is the run of ffmpeg that encodes: one NUT input, a NUT output a lane.
 func (j encodeJob) args() []string {
-	args := []string{"-copyts", // or it would begin at the first clip's sound
-		"-probesize", "32", "-analyzeduration", "0", "-fpsprobesize", "0", // the header says it all
-		"-protocol_whitelist", "pipe", "-f", "nut", "-i", ffmpeg.InputURL(0)}
+	in := ffgo.Input(ffmpeg.InputURL(0), ffgo.KwArgs{
+		"copyts":    "",                                                // or it would begin at the first clip's sound
+		"probesize": "32", "analyzeduration": "0", "fpsprobesize": "0", // the header says it all
+		"protocol_whitelist": "pipe", "f": "nut",
+	})
+	var outputs []*ffgo.Stream
 	for l := range j.lanes() {
-		args = append(args, "-map", "0:"+strconv.Itoa(int(l)))
-		args = append(args, j.laneArgs(l)...)
-		args = append(args, "-threads", "1", // other numbers give other bytes
-			"-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact",
-			"-avoid_negative_ts", "disabled", "-write_index", "0", "-f", "nut", ffmpeg.OutputURL(1, int(l)))
+		outputs = append(outputs, ffgo.Output([]*ffgo.Stream{in.Get(strconv.Itoa(int(l)))}, ffmpeg.OutputURL(1, int(l)), ffgo.KwArgs{
+			"threads": "1", // other numbers give other bytes
+			"fflags":  "+bitexact", "flags:v": "+bitexact", "flags:a": "+bitexact",
+			"avoid_negative_ts": "disabled", "write_index": "0", "f": "nut",
+		}, j.laneArgs(l)))
 	}
-	return args
+	return ffgo.MergeOutputs(outputs...).GetArgs()
 }
 
-func (j encodeJob) laneArgs(l lane) []string {
+func (j encodeJob) laneArgs(l lane) ffgo.KwArgs {
 	switch l {
 	case videoLane:
 		return j.videoArgs()
 	case audioLane:
-		return []string{"-c:a", "aac", "-b:a", strconv.Itoa(aacBitrate(j.m.nativeRate, j.m.nativeChannels))}
+		return ffgo.KwArgs{"c:a": "aac", "b:a": strconv.Itoa(aacBitrate(j.m.nativeRate, j.m.nativeChannels))}
 	}
-	return []string{"-fps_mode", "passthrough", "-enc_time_base", "1:1",
+	return ffgo.KwArgs{
+		"fps_mode": "passthrough", "enc_time_base": "1:1",
 		// JFIF is full-range BT.601 whatever the video is.
-		"-vf", "scale=in_color_matrix=" + j.m.color.swscaleMatrix() + ":in_range=tv:out_color_matrix=bt601:out_range=pc,format=yuvj420p",
-		"-c:v", "mjpeg", "-color_range", "pc", "-q:v", strconv.Itoa(j.settings.JPEGQuantizer)}
+		"vf":  "scale=in_color_matrix=" + j.m.color.swscaleMatrix() + ":in_range=tv:out_color_matrix=bt601:out_range=pc,format=yuvj420p",
+		"c:v": "mjpeg", "color_range": "pc", "q:v": strconv.Itoa(j.settings.JPEGQuantizer),
+	}
 }
 
 // aacBitrate is 64 kbit/s a channel at the usual rates, and less at low ones,
@@ -182,19 +189,21 @@ func aacBitrate(rate, channels int) int { return channels * min(64000, 2*rate) }
 // videoArgs encode clips: constant quality, with rate control that takes frames
 // to be evenly spaced, so that neither the leaps between clips nor uneven frames
 // upset it.
-func (j encodeJob) videoArgs() []string {
+func (j encodeJob) videoArgs() ffgo.KwArgs {
 	num, den := j.m.frameRate()
 	slot := strconv.FormatInt(j.slot, 10)
-	args := []string{"-fps_mode", "passthrough", "-enc_time_base", fmt.Sprintf("1:%d", j.m.clock),
-		"-c:v", "libx264", "-preset", j.settings.Preset, "-crf", strconv.Itoa(j.settings.CRF), "-pix_fmt", "yuv420p",
-		"-force_key_frames", "expr:isnan(prev_forced_t)+gte(floor(t/" + slot + "),floor(prev_forced_t/" + slot + ")+1)",
-		"-forced-idr", "1", "-x264-params", fmt.Sprintf("fps=%d/%d:force-cfr=1", num, den),
-		"-color_range", "tv", "-colorspace", j.m.color.matrix}
+	args := ffgo.KwArgs{
+		"fps_mode": "passthrough", "enc_time_base": fmt.Sprintf("1:%d", j.m.clock),
+		"c:v": "libx264", "preset": j.settings.Preset, "crf": strconv.Itoa(j.settings.CRF), "pix_fmt": "yuv420p",
+		"force_key_frames": "expr:isnan(prev_forced_t)+gte(floor(t/" + slot + "),floor(prev_forced_t/" + slot + ")+1)",
+		"forced-idr":       "1", "x264-params": fmt.Sprintf("fps=%d/%d:force-cfr=1", num, den),
+		"color_range": "tv", "colorspace": j.m.color.matrix,
+	}
 	if c := j.m.color; c.primaries != "" {
-		args = append(args, "-color_primaries", c.primaries)
+		args["color_primaries"] = c.primaries
 	}
 	if c := j.m.color; c.transfer != "" {
-		args = append(args, "-color_trc", c.transfer)
+		args["color_trc"] = c.transfer
 	}
 	return args
 }

@@ -6,11 +6,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	ffgo "github.com/u2takey/ffmpeg-go"
 	"io"
 	"math"
 	"os"
 	"slices"
-	"strconv"
 
 	"github.com/mewkiz/flac"
 	"github.com/mewkiz/flac/frame"
@@ -179,10 +179,13 @@ func encodeMP3(ctx context.Context, tools ffmpeg.Tools, tempDir string, pcm []by
 	if err != nil {
 		return nil, err
 	}
+	args := ffgo.Input(ffmpeg.InputURL(0), ffgo.KwArgs{"f": "s16le", "ar": rate, "ac": channels}).
+		Output(url, ffgo.KwArgs{
+			"c:a": "libmp3lame", "b:a": 64000 * channels, "threads": "1",
+			"fflags": "+bitexact", "flags:a": "+bitexact", "id3v2_version": "0", "f": "mp3",
+		}).OverWriteOutput().GetArgs()
 	p, err := tools.Start(ctx, ffmpeg.Job{
-		Args: []string{"-f", "s16le", "-ar", strconv.Itoa(rate), "-ac", strconv.Itoa(channels), "-i", ffmpeg.InputURL(0),
-			"-c:a", "libmp3lame", "-b:a", strconv.Itoa(64000 * channels), "-threads", "1",
-			"-fflags", "+bitexact", "-flags:a", "+bitexact", "-id3v2_version", "0", "-f", "mp3", "-y", url},
+		Args:   args,
 		Inputs: []ffmpeg.Feed{ffmpeg.Copy(bytes.NewReader(pcm))},
 	})
 	if err != nil {
