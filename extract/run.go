@@ -44,11 +44,7 @@ func Run(ctx context.Context, env Env, part int) (dataset.Report, error) {
 		return dataset.Report{}, fmt.Errorf("extract settings: %w", err)
 	}
 	env.filters = sync.OnceValues(func() (map[string]bool, error) { return env.Tools.Filters(ctx) })
-	report, err := run(ctx, &env, part)
-	if err != nil {
-		return dataset.Report{}, fmt.Errorf("extract part %d: %w", part, err)
-	}
-	return report, nil
+	return run(ctx, &env, part)
 }
 
 func run(ctx context.Context, env *Env, part int) (report dataset.Report, err error) {

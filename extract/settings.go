@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -14,7 +15,7 @@ import (
 type Settings struct {
 	// Cut says where clips begin when the list gives no spans: "content" (as
 	// PySceneDetect's ContentDetector), "fixed:10s" (every so often) or "none".
-	Cut string `json:"cut"`
+	Cut string `json:"clip"`
 	// CutThreshold is the content score, 0 to 255, from which a frame starts a
 	// new scene; CutMinFrames is the least number of frames in a scene.
 	CutThreshold float64 `json:"cut_threshold"`
@@ -66,6 +67,16 @@ func DefaultSettings() Settings {
 		AudioChannels:   1,
 		AudioFormat:     "flac",
 	}
+}
+
+// MarshalJSON writes lengths as people do: "1s".
+func (s Settings) MarshalJSON() ([]byte, error) {
+	type plain Settings
+	return json.Marshal(struct {
+		plain
+		MinClip string `json:"min_clip"`
+		MaxClip string `json:"max_clip"`
+	}{plain(s), s.MinClip.String(), s.MaxClip.String()})
 }
 
 // Bounds of settings, which keep the memory of a source's open clip bounded.

@@ -163,15 +163,27 @@ func adopt(flags *pflag.FlagSet, settings any, frozen map[string]any) error {
 		if f := flags.Lookup(strings.ReplaceAll(key, "_", "-")); !ok || f == nil || f.Changed || problem != nil {
 			return
 		}
-		data, err := json.Marshal(old)
-		if err == nil {
-			err = json.Unmarshal(data, v.Addr().Interface())
-		}
-		if err != nil {
+		if err := assign(v.Addr().Interface(), old); err != nil {
 			problem = fmt.Errorf("dataset.json: setting %s: %w", key, err)
 		}
 	})
 	return problem
+}
+
+// assign sets the variable that p points to from a value out of JSON.
+func assign(p, value any) error {
+	if d, ok := p.(*time.Duration); ok {
+		if text, ok := value.(string); ok {
+			parsed, err := time.ParseDuration(text)
+			*d = parsed
+			return err
+		}
+	}
+	data, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, p)
 }
 
 func eachField(v reflect.Value, do func(key string, v reflect.Value)) {

@@ -49,5 +49,4 @@ var settingHelp = map[string]string{
 	"fetch_stall":       "longest silence of a server",
 	"redirects":         "most redirects of one URL",
 	"attempts":          "failed requests in a row before a URL fails",
-	"cut":               "where clips begin when the list gives no spans: content, fixed:10s (every so often) or none",
 }
