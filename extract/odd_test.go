@@ -6,6 +6,7 @@ import (
 	"image/color"
 	"image/jpeg"
 	"math"
+	"os"
 	"testing"
 
 	"micodata/dataset"
@@ -128,4 +129,35 @@ func decodeJPEG(t testing.TB, data []byte) image.Image {
 		t.Fatal(err)
 	}
 	return img
+}
+
+// TestSizeChangesMidway joins two recordings, as broadcasters do.
+func TestSizeChangesMidway(t *testing.T) {
+	var joined []byte
+	for _, o := range []testmedia.CounterOptions{{Ext: ".ts"}, {Ext: ".ts", Width: 240, Height: 136}} {
+		data, err := os.ReadFile(testmedia.Counter(t, o))
+		if err != nil {
+			t.Fatal(err)
+		}
+		joined = append(joined, data...)
+	}
+	rows := newWorkplace(t, source(t, testmedia.Blob(t, "joined.ts", joined))).run(t)
+	if len(rows) != 1 || rows[0].Status != dataset.OK || rows[0].FrameCount != 150 {
+		t.Fatalf("%d rows, the first %s with %d frames, want one with 150", len(rows), rows[0].Error, rows[0].FrameCount)
+	}
+	frames, w, h, _ := testmedia.DecodeGray(t, testmedia.Blob(t, "clip.mp4", rows[0].Video.Bytes))
+	for i, f := range frames {
+		if n, ok := testmedia.ReadCounter(f, w, h, w); !ok || n != i%75 {
+			t.Errorf("frame %d shows %d (%v)", i, n, ok)
+		}
+	}
+}
+
+func TestSpansTooLongAreRows(t *testing.T) {
+	s := source(t, testmedia.File(t, "plain"))
+	s.Spans = []dataset.Span{{Start: 0, End: 1e8}, {Start: 1, End: 2}}
+	rows := newWorkplace(t, s).run(t)
+	if len(rows) != 2 || rows[0].Class != dataset.TooLarge || rows[1].Status != dataset.OK {
+		t.Errorf("%d rows: %+v", len(rows), rows[0].Outcome)
+	}
 }
