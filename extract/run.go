@@ -29,6 +29,9 @@ type Env struct {
 	// Workers is how many sources are worked on at once. Each keeps about one
 	// core busy: its ffmpegs have one thread each, and at most two run. Default 1.
 	Workers int
+	// Acquire waits for a CPU slot that other work shares; release gives it back.
+	// Each source takes one. nil: nothing is shared.
+	Acquire func(ctx context.Context) (release func(), err error)
 
 	filters func() (map[string]bool, error)
 }
@@ -83,6 +86,13 @@ func extractAll(ctx context.Context, env *Env, sources []*dataset.Source, rows *
 		g.Go(func() error {
 			if err := ctx.Err(); err != nil {
 				return err
+			}
+			if env.Acquire != nil {
+				release, err := env.Acquire(ctx)
+				if err != nil {
+					return err
+				}
+				defer release()
 			}
 			e := &extraction{env: env, src: s, place: i, rows: rows}
 			return e.run(ctx)

@@ -47,7 +47,7 @@ func pipeline(t *testing.T, source string, ds, out storage.Store) error {
 	up.work.Workers = 1
 	s := &session{
 		app:   &app{streams: streams{in: strings.NewReader(""), out: io.Discard, err: io.Discard}, signals: in},
-		flags: flags, work: &up.work, store: ds, frozen: frozen, tools: tools,
+		flags: flags, work: &up.work, store: ds, frozen: frozen, tools: tools, slots: engine.NewSlots(1),
 	}
 	settings, cut := defaultIngest(), shards.DefaultSettings()
 	first, err := s.ingestStage(ctx, &settings, ingest.HTTPOptions{})

@@ -46,6 +46,7 @@ type session struct {
 	store  storage.Store
 	frozen *dataset.Frozen
 	tools  ffmpeg.Tools
+	slots  *engine.Slots // shared by all CPU work
 }
 
 // open opens the dataset in dir. An existing one is wanted unless create is set.
@@ -68,7 +69,7 @@ func (a *app) open(ctx context.Context, flags *pflag.FlagSet, work *workFlags, d
 	if frozen.Micodata == "" {
 		frozen.Micodata = version()
 	}
-	return &session{app: a, flags: flags, work: work, store: store, frozen: frozen, tools: tools}, nil
+	return &session{app: a, flags: flags, work: work, store: store, frozen: frozen, tools: tools, slots: engine.NewSlots(work.workers())}, nil
 }
 
 // findTools finds an ffmpeg that has what every stage needs: found out later, it
@@ -118,7 +119,7 @@ func checkFolder(dir, mark string, create bool) error {
 func (s *session) runStages(ctx context.Context, total int, parts partSource, stages []engine.Stage) error {
 	p := s.app.newProgress(total)
 	local := &engine.Local{
-		Store: s.store, Slots: engine.NewSlots(s.work.workers()), Chains: 3, OnPart: p.part, Stop: s.app.signals.stop,
+		Store: s.store, Slots: s.slots, Chains: 3, OnPart: p.part, Stop: s.app.signals.stop,
 	}
 	err := s.app.signals.gently(func() error { return local.Run(ctx, parts, stages) })
 	p.summary()

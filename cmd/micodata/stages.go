@@ -180,8 +180,8 @@ func (s *session) extractStage(ctx context.Context, settings *extract.Settings) 
 	if err != nil {
 		return engine.Stage{}, err
 	}
-	env := extract.Env{Store: s.store, Tools: s.tools, Settings: *settings, Fingerprint: fp, Workers: s.work.workers(), TempDir: s.work.tempDir()}
-	return engine.Stage{Name: dataset.StageExtract, Outputs: []string{dataset.StageExtract},
+	env := extract.Env{Store: s.store, Tools: s.tools, Settings: *settings, Fingerprint: fp, Workers: s.work.workers(), TempDir: s.work.tempDir(), Acquire: s.slots.Acquire}
+	return engine.Stage{Name: dataset.StageExtract, Outputs: []string{dataset.StageExtract}, OwnSlots: true,
 		Run: func(ctx context.Context, p engine.Part) (dataset.Report, error) {
 			if err := s.frozen.CheckPart(ctx, s.store, dataset.StageIngest, p.Index); err != nil {
 				return dataset.Report{}, err

@@ -18,9 +18,9 @@ type Tools struct {
 	VersionLine     string // the first line of `ffmpeg -version`, for fingerprints
 }
 
-// minMajor and minMinor are the oldest release taken: 4.4 is what Ubuntu 22.04
-// and Debian 11's successors ship, and the oldest with the filters used here.
-const minMajor, minMinor = 4, 4
+// minMajor and minMinor are the oldest release taken: 5.1, which Debian 12 ships,
+// is the first with -fps_mode.
+const minMajor, minMinor = 5, 1
 
 // Find looks for ffmpeg at ffmpegPath, or on $PATH when that is empty, and for
 // ffprobe beside it, else on $PATH. The error is a [*MissingError] or a
@@ -63,7 +63,7 @@ func lookPath(name string) (string, error) {
 }
 
 // release matches the version of a release, as FFmpeg, Debian ("5.1.9-0+deb12u1")
-// and builds from a tag ("n4.4.2") write it.
+// and builds from a tag ("n6.0.2") write it.
 var release = regexp.MustCompile(`^n?((\d{1,4})\.(\d{1,4})(\.\d+)*)([^0-9.].*)?$`)
 
 func parseVersion(line string) (string, error) {

@@ -46,7 +46,7 @@ func TestFindTooOld(t *testing.T) {
 	}
 	_, err := Find(t.Context(), filepath.Join(dir, "ffmpeg"))
 	var old *TooOldError
-	if !errors.As(err, &old) || *old != (TooOldError{"ffmpeg", "4.3.6", "4.4"}) {
+	if !errors.As(err, &old) || *old != (TooOldError{"ffmpeg", "4.3.6", "5.1"}) {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -57,9 +57,10 @@ func TestParseVersion(t *testing.T) {
 		ok            bool
 	}{
 		{"5.1.9-0+deb12u1", "5.1.9", true},
-		{"4.4", "4.4", true},
-		{"n4.4.2", "4.4.2", true},
-		{"4.4.2-0ubuntu0.22.04.1", "4.4.2", true},
+		{"5.1", "5.1", true},
+		{"n6.0.2", "6.0.2", true},
+		{"4.4.2-0ubuntu0.22.04.1", "4.4.2", false},
+		{"5.0.3", "5.0.3", false},
 		{"10.0", "10.0", true},
 		{"3.10.1", "3.10.1", false},
 		{"4.3.6", "4.3.6", false},
