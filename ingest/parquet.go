@@ -1,168 +1,143 @@
 package ingest
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 
-	"github.com/apache/arrow/go/v15/arrow"
-	"github.com/apache/arrow/go/v15/arrow/array"
-	"github.com/apache/arrow/go/v15/arrow/memory"
-	"github.com/apache/arrow/go/v15/parquet"
-	"github.com/apache/arrow/go/v15/parquet/file"
-	"github.com/apache/arrow/go/v15/parquet/pqarrow"
+	"micodata/internal/table"
 )
 
-// parquetBatch is how many rows are decoded at once: pages are read as they are
-// needed, so that a row group of any size costs no more.
-const parquetBatch = 1024
-
 func listParquet(path string, f *os.File, o ListOptions, emit emitter) error {
-	p, err := openParquet(f)
+	p, err := openParquet(f, o.MaxRowBytes)
 	if err != nil {
 		return brokenTable(path, err)
 	}
-	defer p.close()
 	m, err := mapColumns(path, p.names, o)
 	if err != nil {
 		return err
 	}
-	p.project(m.all())
+	if err := p.project(m.all()); err != nil {
+		return brokenTable(path, err)
+	}
 	return listRows(path, filepath.Dir(path), p, o, emit)
 }
 
-// parquetRows reads the columns that are looked into, batch by batch.
+// parquetRows reads the columns that are looked into, a page of each at a time,
+// so that a row group of any size costs no more.
 type parquetRows struct {
-	file   *file.Reader
-	pq     *pqarrow.FileReader
+	file   *table.File
 	names  []string // top-level columns
-	leaves []int
-	group  int // next row group
-	reader pqarrow.RecordReader
-	record arrow.Record
-	row    int // next row in record
-	n      int // rows read
+	fields []*parquetNode
+	leaves []*parquetLeaf
+	groups []int64 // their rows
+	group  int     // next row group
+	left   int64   // rows of the open one still to come
+	n      int     // rows read
+	row    parquetRow
 }
 
-func openParquet(f *os.File) (p *parquetRows, err error) {
-	defer recoverParquet(&err)
-	props := parquet.NewReaderProperties(memory.DefaultAllocator)
-	props.BufferedStreamEnabled = true // not whole column chunks at once
-	r, err := file.NewParquetReader(f, file.WithReadProps(props))
-	if err != nil {
-		return nil, fmt.Errorf("not a Parquet file: %w", err)
+// parquetRow is what the leaves of a row share.
+type parquetRow struct {
+	size, max int // bytes
+	err       error
+}
+
+func (r *parquetRow) fail(err error) {
+	if r.err == nil {
+		r.err = err
 	}
-	p = &parquetRows{file: r}
-	root := r.MetaData().Schema.Root()
-	for i := 0; i < root.NumFields(); i++ {
+}
+
+var (
+	errParquetFit = errors.New("its columns do not fit each other")
+	errParquetEnd = errors.New("its columns have fewer or more rows than the row group")
+)
+
+func openParquet(f *os.File, max int) (*parquetRows, error) {
+	file, err := table.OpenFile(f)
+	if err != nil {
+		return nil, err
+	}
+	p := &parquetRows{file: file, groups: file.RowGroups(), row: parquetRow{max: max}}
+	root := file.Schema().Root()
+	for i := range root.NumFields() {
 		p.names = append(p.names, root.Field(i).Name())
 	}
-	p.pq, err = pqarrow.NewFileReader(r, pqarrow.ArrowReadProperties{BatchSize: parquetBatch}, memory.DefaultAllocator)
-	return p, err
+	return p, nil
 }
 
 // project leaves only the named top-level columns to be read.
-func (p *parquetRows) project(names []string) {
-	sc := p.file.MetaData().Schema
-	for i := 0; i < sc.NumColumns(); i++ {
-		if slices.Contains(names, sc.Column(i).ColumnPath()[0]) {
-			p.leaves = append(p.leaves, i)
+func (p *parquetRows) project(names []string) error {
+	root := p.file.Schema().Root()
+	for i := range root.NumFields() {
+		if !slices.Contains(names, root.Field(i).Name()) {
+			continue
 		}
+		n, err := newParquetNode(p.file.Schema(), root.Field(i), 0, 0, &p.row)
+		if err != nil {
+			return err
+		}
+		p.fields = append(p.fields, n)
+		p.leaves = append(p.leaves, n.leaves...)
 	}
+	return nil
 }
 
 func (p *parquetRows) columns() ([]string, error) { return p.names, nil }
 
-func (p *parquetRows) next() (rec record, err error) {
-	defer recoverParquet(&err)
-	for p.record == nil || p.row >= int(p.record.NumRows()) {
-		if err := p.load(); err != nil {
-			return record{}, err
+func (p *parquetRows) next() (record, error) {
+	for p.left == 0 {
+		if p.group == len(p.groups) {
+			return record{}, io.EOF
 		}
+		if err := p.open(p.group); err != nil {
+			return record{}, fmt.Errorf("row group %d: %w", p.group, err)
+		}
+		p.group++
 	}
+	p.left--
 	p.n++
-	rec = record{at: fmt.Sprintf("row %d", p.n), cells: map[string]any{}}
-	for i, f := range p.record.Schema().Fields() {
-		rec.cells[f.Name] = arrowValue(p.record.Column(i), p.row)
+	rec := record{at: fmt.Sprintf("row %d", p.n), cells: make(map[string]any, len(p.fields))}
+	for _, f := range p.fields {
+		rec.cells[f.name] = f.value()
 	}
-	p.row++
+	if err := p.check(); err != nil {
+		return record{}, fmt.Errorf("%s: %w", rec.at, err)
+	}
 	return rec, nil
 }
 
-// load decodes the next batch.
-func (p *parquetRows) load() error {
-	for {
-		if p.reader == nil {
-			if p.group >= p.file.NumRowGroups() {
-				return io.EOF
-			}
-			// The listing looks at its context with every row.
-			r, err := p.pq.GetRecordReader(context.Background(), p.leaves, []int{p.group})
-			if err != nil {
-				return fmt.Errorf("row group %d: %w", p.group, err)
-			}
-			p.reader = r
-			p.group++
-		}
-		if p.reader.Next() {
-			p.record, p.row = p.reader.Record(), 0
-			return nil
-		}
-		err := p.reader.Err()
-		p.reader.Release()
-		p.reader, p.record = nil, nil
-		if err != nil && err != io.EOF {
-			return fmt.Errorf("after row %d: %w", p.n, err)
-		}
+func (p *parquetRows) open(group int) error {
+	p.left = p.groups[group]
+	if p.left < 0 {
+		return errParquetEnd
 	}
+	for _, l := range p.leaves {
+		r, err := p.file.Leaf(group, l.index)
+		if err != nil {
+			return err
+		}
+		l.reader = r
+		l.advance()
+	}
+	return p.check()
 }
 
-func (p *parquetRows) close() {
-	if p.reader != nil {
-		p.reader.Release()
-	}
-}
-
-func recoverParquet(err *error) {
-	if v := recover(); v != nil { // the library panics on some broken files
-		*err = fmt.Errorf("broken Parquet file: %v", v)
-	}
-}
-
-// arrowValue is a cell as encoding/json would give it; strings are copies.
-func arrowValue(a arrow.Array, i int) any {
-	if a.IsNull(i) {
-		return nil
-	}
-	switch a := a.(type) {
-	case *array.Float64:
-		return a.Value(i)
-	case *array.Float32:
-		return float64(a.Value(i))
-	case *array.Int64:
-		return a.Value(i)
-	case *array.Int32:
-		return int64(a.Value(i))
-	case *array.Binary:
-		return string(a.Value(i))
-	case *array.Dictionary:
-		return arrowValue(a.Dictionary(), a.GetValueIndex(i))
-	case array.ListLike:
-		start, end := a.ValueOffsets(i)
-		list := make([]any, 0, end-start)
-		for j := start; j < end; j++ {
-			list = append(list, arrowValue(a.ListValues(), int(j)))
+// check looks, between rows, whether all leaves stand where one begins, or at
+// the row group's end.
+func (p *parquetRows) check() error {
+	for _, l := range p.leaves {
+		if l.entry.Rep > 0 {
+			p.row.fail(errParquetFit)
 		}
-		return list
-	case *array.Struct:
-		m := map[string]any{}
-		for f, field := range a.DataType().(*arrow.StructType).Fields() {
-			m[field.Name] = arrowValue(a.Field(f), i)
+		if l.ended != (p.left == 0) {
+			p.row.fail(errParquetEnd)
 		}
-		return m
 	}
-	return string([]byte(a.ValueStr(i)))
+	p.row.size = 0
+	return p.row.err
 }

@@ -1,6 +1,9 @@
 package ingest
 
 import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -89,20 +92,83 @@ func TestParquetColumns(t *testing.T) {
 	}
 }
 
-// Cut or garbled at any place, a Parquet list ends in an error or in rows.
+// Cut or garbled at any place, a Parquet list ends in an error or in rows, and
+// what becomes of it does not hang on where the library would decode it.
 func TestDamagedParquet(t *testing.T) {
-	schema := arrow.NewSchema([]arrow.Field{field("url", arrow.BinaryTypes.String), field("clips", arrow.ListOf(arrow.ListOf(arrow.PrimitiveTypes.Float64)))}, nil)
-	dir := t.TempDir()
-	whole := readAll(t, writeParquet(t, filepath.Join(dir, "l.parquet"), schema, 2, `[{"url":"a","clips":[[1,2]]},{"url":"b"},{"url":"c","clips":[]}]`))
-	for i := 0; i < len(whole); i += 3 {
-		bad := append([]byte{}, whole...)
-		bad[i] ^= 0x55
-		for _, data := range [][]byte{bad, whole[:i]} {
-			path := writeFile(t, filepath.Join(dir, "bad.parquet"), string(data))
-			items, err := listed(t, ListOptions{}, path)
-			if len(items) == 0 && err == nil {
-				t.Errorf("byte %d: neither rows nor an error", i)
+	str, f64 := arrow.BinaryTypes.String, arrow.PrimitiveTypes.Float64
+	for name, c := range map[string]struct {
+		clips arrow.DataType
+		json  string
+	}{
+		"lists":   {arrow.ListOf(arrow.ListOf(f64)), `[{"url":"a","clips":[[1,2]]},{"url":"b"},{"url":"c","clips":[]}]`},
+		"structs": {arrow.ListOf(arrow.StructOf(field("start", f64), field("end", f64), field("text", str))), `[{"url":"a","clips":[{"start":1,"end":2,"text":"x"},{"start":3,"end":4}]},{"url":"b"},{"url":"c","clips":[{"start":5,"end":6,"text":"y"}]}]`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			schema := arrow.NewSchema([]arrow.Field{field("url", str), field("clips", c.clips)}, nil)
+			dir := t.TempDir()
+			whole := readAll(t, writeParquet(t, filepath.Join(dir, "l.parquet"), schema, 2, c.json))
+			try := func(data []byte) {
+				path := writeFile(t, filepath.Join(dir, "bad.parquet"), string(data))
+				items, err := listed(t, ListOptions{}, path)
+				if len(items) == 0 && err == nil {
+					t.Errorf("neither rows nor an error of %q", data)
+				}
+				for _, it := range items {
+					checkSpans(t, it.Spans)
+				}
+			}
+			for i := 0; i < len(whole); i += 3 {
+				try(whole[:i])
+			}
+			chance := rand.New(rand.NewPCG(1, 2))
+			for range 4000 {
+				bad := bytes.Clone(whole)
+				for range 1 + chance.IntN(3) {
+					bad[chance.IntN(len(bad))] ^= byte(1 + chance.IntN(255))
+				}
+				try(bad)
+			}
+		})
+	}
+}
+
+// A row's columns must agree on what it holds.
+func TestParquetRowsThatDoNotFit(t *testing.T) {
+	text := strings.Repeat("x", 1000)
+	schema := arrow.NewSchema([]arrow.Field{field("url", arrow.BinaryTypes.String), field("text", arrow.ListOf(arrow.BinaryTypes.String))}, nil)
+	path := writeParquet(t, filepath.Join(t.TempDir(), "l.parquet"), schema, 10, `[{"url":"http://h/a","text":["short"]},{"url":"http://h/b","text":["`+text+`","`+text+`"]},{"url":"http://h/c"}]`)
+	items, err := listed(t, ListOptions{MaxRowBytes: 1500}, path)
+	var ue *UsageError
+	if len(items) != 1 || !errors.As(err, &ue) || !strings.Contains(err.Error(), "row 2: longer than 1500 bytes") {
+		t.Errorf("%d rows, %v", len(items), err)
+	}
+	if items := mustList(t, ListOptions{}, path); len(items) != 3 || len(items[1].Texts) != 2 || items[1].Texts[0].Text != text {
+		t.Errorf("rows %+v", items)
+	}
+}
+
+// FuzzParquet: any bytes give rows or an error.
+func FuzzParquet(f *testing.F) {
+	str, f64 := arrow.BinaryTypes.String, arrow.PrimitiveTypes.Float64
+	clips := arrow.ListOf(arrow.StructOf(field("clip_id", &arrow.Decimal128Type{Precision: 5, Scale: 2}), field("start", f64), field("end", f64), field("text", str)))
+	schema := arrow.NewSchema([]arrow.Field{field("url", str), field("id", arrow.PrimitiveTypes.Uint32), field("clips", clips), field("text", arrow.ListOf(str))}, nil)
+	path := writeParquet(f, filepath.Join(f.TempDir(), "l.parquet"), schema, 2, `[{"url":"a","id":7,"clips":[{"start":1,"end":2,"text":"x","clip_id":"1.25"}],"text":["t"]},{"url":"b"},{"url":"c","clips":[]}]`)
+	data := readAll(f, path)
+	f.Add(data)
+	f.Add(data[:len(data)/2])
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := writeFile(t, filepath.Join(t.TempDir(), "l.parquet"), string(data))
+		n := 0
+		for it, err := range List(t.Context(), []string{path}, ListOptions{}) {
+			if n++; n > 1e5 { // a page of a few bytes may say a thousand million nulls
+				break
+			}
+			if err == nil {
+				checkSpans(t, it.Spans)
 			}
 		}
-	}
+		if n == 0 {
+			t.Error("neither rows nor an error")
+		}
+	})
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/bits"
 
-	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/apache/arrow/go/v15/parquet"
 	"github.com/apache/arrow/go/v15/parquet/file"
 	"github.com/apache/arrow/go/v15/parquet/schema"
@@ -17,25 +16,18 @@ import (
 // memory at a time. As with [Reader] the pages are decoded here: the library's
 // own decoders crash or loop over broken ones.
 type File struct {
-	file  *file.Reader
-	props *parquet.ReaderProperties
+	r    io.ReaderAt
+	file *file.Reader
 }
-
-// filePageBuffer is how much of a leaf is read from the file at once; a page's
-// header must fit it.
-const filePageBuffer = 1 << 20
 
 // OpenFile reads the footer. It does not close r.
 func OpenFile(r parquet.ReaderAtSeeker) (_ *File, err error) {
 	defer recoverTo(&err) // the library panics on some broken footers
-	props := parquet.NewReaderProperties(cappedAllocator{memory.NewGoAllocator()})
-	props.BufferedStreamEnabled = true // a page at a time, not a whole chunk
-	props.BufferSize = filePageBuffer
-	f, err := file.NewParquetReader(r, file.WithReadProps(props))
+	f, err := file.NewParquetReader(r)
 	if err != nil {
 		return nil, fmt.Errorf("read parquet footer: %w", err)
 	}
-	return &File{file: f, props: props}, nil
+	return &File{r: r, file: f}, nil
 }
 
 // Schema is the file's.
@@ -53,7 +45,7 @@ func (f *File) RowGroups() []int64 {
 // Leaf opens a leaf of a row group, by its place in the schema.
 func (f *File) Leaf(group, column int) (_ *LeafReader, err error) {
 	defer recoverTo(&err)
-	pages, err := f.file.RowGroup(group).GetColumnPageReader(column)
+	pages, err := openPages(f.r, f.file, group, column)
 	if err != nil {
 		return nil, fmt.Errorf("column %s: %w", f.Schema().Column(column).Path(), err)
 	}

@@ -27,8 +27,8 @@ type ReaderOptions struct {
 // where that cannot be caught.
 type Reader[R any] struct {
 	schema  *Schema[R]
+	r       io.ReaderAt
 	file    *file.Reader
-	props   *parquet.ReaderProperties
 	size    int64
 	columns []openColumn[R]
 	group   int   // next row group
@@ -50,13 +50,11 @@ func (s *Schema[R]) NewReader(r parquet.ReaderAtSeeker, o ReaderOptions) (_ *Rea
 	if err != nil {
 		return nil, fmt.Errorf("size of the parquet file: %w", err)
 	}
-	props := parquet.NewReaderProperties(cappedAllocator{memory.NewGoAllocator()})
-	props.BufferedStreamEnabled = true // a page at a time, not a whole chunk
-	f, err := file.NewParquetReader(r, file.WithReadProps(props))
+	f, err := file.NewParquetReader(r)
 	if err != nil {
 		return nil, fmt.Errorf("read parquet footer: %w", err)
 	}
-	tr := &Reader[R]{schema: s, file: f, props: props, size: size}
+	tr := &Reader[R]{schema: s, r: r, file: f, size: size}
 	wanted := map[string]bool{}
 	for _, name := range o.Columns {
 		wanted[name] = true
@@ -194,14 +192,9 @@ func (r *Reader[R]) loadGroup() error {
 			if c.cursors[i].off {
 				continue
 			}
-			chunk, err := rg.MetaData().ColumnChunk(index)
+			pages, err := openPages(r.r, r.file, r.group, index)
 			if err != nil {
-				return err
-			}
-			r.props.BufferSize = min(max(chunk.TotalCompressedSize(), 4<<10), 1<<20)
-			pages, err := rg.GetColumnPageReader(index)
-			if err != nil {
-				return err
+				return fmt.Errorf("column %s: %w", c.leaves[i].path, err)
 			}
 			cur := c.cursors[i]
 			*cur = cursor{}
