@@ -35,6 +35,16 @@ func (d Device) String() string {
 	return CPU
 }
 
+// DeviceError says that a device that was asked for cannot be used here.
+type DeviceError struct {
+	Device Device
+	Reason string
+}
+
+func (e *DeviceError) Error() string {
+	return fmt.Sprintf("device %s can't be used: %s", e.Device, e.Reason)
+}
+
 // parseDevice reads "cpu", "cuda" and "cuda:1".
 func parseDevice(name string) (Device, error) {
 	kind, id, numbered := strings.Cut(name, ":")

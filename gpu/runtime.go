@@ -115,7 +115,7 @@ func (r *Runtime) Device(name string) (d Device, note string, err error) {
 		return Device{}, "", err
 	}
 	if err := r.probe(d); err != nil {
-		return Device{}, "", fmt.Errorf("device %s can't be used: %s", d, message(err))
+		return Device{}, "", &DeviceError{Device: d, Reason: message(err)}
 	}
 	return d, "", nil
 }

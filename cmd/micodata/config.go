@@ -29,8 +29,18 @@ func (a *app) configure(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := checkKeys(k, cmd.Root(), a.configPath()); err != nil {
-		return err
+	known := knownSettings(cmd.Root())
+	for key := range k.Raw() {
+		if !known[key] {
+			return usagef("%s: %q is no setting of micodata", a.configPath(), key)
+		}
+	}
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		key, ours := strings.CutPrefix(name, envPrefix)
+		if ours && !known[strings.ToLower(key)] {
+			return usagef("environment variable %s: %q is no setting of micodata", name, strings.ToLower(key))
+		}
 	}
 	var problem error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
@@ -81,20 +91,15 @@ func (a *app) loadFile() (*koanf.Koanf, error) {
 	return k, nil
 }
 
-// checkKeys refuses keys of the settings file that are no setting of any command.
-func checkKeys(k *koanf.Koanf, root *cobra.Command, path string) error {
+// knownSettings are the keys of all settings of all commands.
+func knownSettings(root *cobra.Command) map[string]bool {
 	known := map[string]bool{}
 	note := func(f *pflag.Flag) { known[strings.ReplaceAll(f.Name, "-", "_")] = true }
 	root.PersistentFlags().VisitAll(note)
 	for _, c := range root.Commands() {
 		c.Flags().VisitAll(note)
 	}
-	for key := range k.Raw() {
-		if !known[key] {
-			return usagef("%s: %q is no setting of micodata", path, key)
-		}
-	}
-	return nil
+	return known
 }
 
 // fileValue spells a YAML value as its flag would be: lists and maps with commas.
@@ -117,8 +122,10 @@ func fileValue(v any) string {
 	return fmt.Sprint(v)
 }
 
+const envPrefix = "MICODATA_"
+
 func envName(flag string) string {
-	return "MICODATA_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
 // bind makes a flag of every field of the struct that settings points to: named

@@ -26,8 +26,9 @@ func isMissing(err error) bool {
 		old *ffmpeg.TooOldError
 		ort *gpu.MissingError
 		mod *card.NoModelError
+		dev *gpu.DeviceError
 	)
-	return errors.As(err, &m) || errors.As(err, &ff) || errors.As(err, &old) || errors.As(err, &ort) || errors.As(err, &mod)
+	return errors.As(err, &m) || errors.As(err, &ff) || errors.As(err, &old) || errors.As(err, &ort) || errors.As(err, &mod) || errors.As(err, &dev)
 }
 
 func (a *app) doctorCommand() *cobra.Command {

@@ -51,6 +51,9 @@ type session struct {
 
 // open opens the dataset in dir. An existing one is wanted unless create is set.
 func (a *app) open(ctx context.Context, flags *pflag.FlagSet, work *workFlags, dir string, create bool) (*session, error) {
+	if work.Workers < 0 {
+		return nil, usagef("--workers %d: want a number from 1, or 0 for one a core", work.Workers)
+	}
 	if err := checkFolder(dir, "dataset.json", create); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"os"
 	"path"
@@ -261,18 +262,23 @@ func (s *session) labelStages(ctx context.Context, geo *geometrySettings, flags 
 	return l, nil
 }
 
-// modelDirs adds the models inside the binary, looked in last.
+// modelDirs adds the models inside the binary, looked in last. They are unpacked
+// into the user's cache folder, or where there is none that can be written, as in
+// many containers, below the folder for temporary files.
 func modelDirs(given []string) ([]string, error) {
-	dirs := card.Dirs(given)
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return dirs, nil //nolint:nilerr // no home: what folders hold has to do
+	caches := []string{filepath.Join(os.TempDir(), fmt.Sprintf("micodata-%d", os.Getuid()))}
+	if cache, err := os.UserCacheDir(); err == nil {
+		caches = append([]string{filepath.Join(cache, "micodata")}, caches...)
 	}
-	builtin, err := models.Unpack(filepath.Join(cache, "micodata"))
-	if err != nil {
-		return nil, err
+	var problems []error
+	for _, cache := range caches {
+		dir, err := models.Unpack(cache)
+		if err == nil {
+			return append(card.Dirs(given), dir), nil
+		}
+		problems = append(problems, err)
 	}
-	return append(dirs, builtin), nil
+	return nil, &missingError{[]string{fmt.Sprintf("a folder for the built-in model: %v; set XDG_CACHE_HOME to one", errors.Join(problems...))}}
 }
 
 // addModel opens one model for some outputs.

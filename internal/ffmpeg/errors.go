@@ -13,7 +13,9 @@ type MissingError struct {
 	Err  error  // why, as os/exec says it
 }
 
-func (e *MissingError) Error() string { return fmt.Sprintf("%s not found: %v", e.Tool, e.Err) }
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("%s not found: install ffmpeg %d.%d or newer (apt-get install ffmpeg; dnf install ffmpeg-free; brew install ffmpeg), or say where it is with --ffmpeg", e.Tool, minMajor, minMinor)
+}
 func (e *MissingError) Unwrap() error { return e.Err }
 
 // TooOldError says that a program is older than what this module needs.
