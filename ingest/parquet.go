@@ -60,7 +60,7 @@ var (
 func openParquet(f *os.File, max int) (*parquetRows, error) {
 	file, err := table.OpenFile(f)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("not a Parquet file: %w", err)
 	}
 	p := &parquetRows{file: file, groups: file.RowGroups(), row: parquetRow{max: max}}
 	root := file.Schema().Root()

@@ -92,8 +92,7 @@ func TestParquetColumns(t *testing.T) {
 	}
 }
 
-// Cut or garbled at any place, a Parquet list ends in an error or in rows, and
-// what becomes of it does not hang on where the library would decode it.
+// Cut or garbled at any place, a Parquet list ends in an error or in rows.
 func TestDamagedParquet(t *testing.T) {
 	str, f64 := arrow.BinaryTypes.String, arrow.PrimitiveTypes.Float64
 	for name, c := range map[string]struct {

@@ -10,4 +10,7 @@
 // statistics, one blob a page, so that each blob's bytes stand whole in the
 // file at an offset that the writer reports; everything else is zstd with
 // statistics. The same rows in the same order give the same bytes.
+//
+// A [File] reads Parquet files of any making, leaf by leaf. Over broken pages
+// both it and a Reader end with an error.
 package table
