@@ -154,7 +154,7 @@ func TestFingerprintFollowsUpstream(t *testing.T) {
 	if make(1) == make(2) {
 		t.Error("a change upstream did not change the fingerprint")
 	}
-	if make(1) != make(1) {
+	if a, b := make(1), make(1); a != b {
 		t.Error("the same settings gave two fingerprints")
 	}
 }

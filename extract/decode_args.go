@@ -49,7 +49,6 @@ type media struct {
 	isIndexed bool
 
 	plan  *scenecut.Plan // nil: not cut by content
-	shown size
 	clip  size
 	image size
 	small size

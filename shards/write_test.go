@@ -182,7 +182,7 @@ func TestIndex(t *testing.T) {
 		for p, b := range places {
 			got, err := ReadBlob(t.Context(), env.Out, x.Shard, *p)
 			if err != nil || !bytes.Equal(got, b.Bytes) || (got == nil) != (b.Bytes == nil) {
-				return fmt.Errorf("%s %s: %d bytes, want %d (%v)", x.Key, b.Path, len(got), len(b.Bytes), err)
+				return fmt.Errorf("%s %s: %d bytes, want %d: %w", x.Key, b.Path, len(got), len(b.Bytes), err)
 			}
 		}
 		return nil

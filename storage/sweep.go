@@ -72,13 +72,13 @@ func (t temps) removeDead(name string) error {
 	// NFS locks exclusively only what is open for writing.
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
-		return nil //nolint:nilerr // another sweeper was faster, or it is another user's
+		return nil // another sweeper was faster, or it is another user's
 	}
 	defer f.Close() // not written to
 	err = t.lock(f, unix.LOCK_EX|unix.LOCK_NB)
 	switch {
 	case err != nil && !noLocks(err):
-		return nil //nolint:nilerr // being written
+		return nil // being written
 	case err != nil, !writtenHere(filepath.Base(name)):
 		if stale, err := t.stale(f); err != nil || !stale {
 			return err

@@ -111,6 +111,7 @@ func (s *session) ingestStage(ctx context.Context, settings *ingestSettings, htt
 		return engine.Stage{}, err
 	}
 	env := ingest.Env{Store: s.store, Tools: s.tools, Settings: settings.Settings, Fingerprint: fp, Workers: s.work.workers(), HTTP: http,
+		Folders: new(ingest.Folders),
 		TempDir: s.store.Path(""), // where a sweep finds what a crash leaves
 		Warn:    func(uri string, err error) { s.app.note(uri + ": " + err.Error()) },
 	}

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Tools are the programs found on this machine.
@@ -16,6 +17,14 @@ type Tools struct {
 	FFmpeg, FFprobe string // absolute paths
 	Version         string // such as "5.1.9"; of a git build, "N-109542-g9e3f1c2"
 	VersionLine     string // the first line of `ffmpeg -version`, for fingerprints
+
+	lists *lists // what the build has, asked for once
+}
+
+// lists keeps what ffmpeg was asked for: each question is a process.
+type lists struct {
+	mu   sync.Mutex
+	have map[string]map[string]bool // by kind
 }
 
 // minMajor and minMinor are the oldest release taken: 5.1, which Debian 12 ships,
@@ -40,7 +49,7 @@ func Find(ctx context.Context, ffmpegPath string) (Tools, error) {
 			return Tools{}, err
 		}
 	}
-	t := Tools{FFmpeg: ffmpeg, FFprobe: ffprobe}
+	t := Tools{FFmpeg: ffmpeg, FFprobe: ffprobe, lists: &lists{have: map[string]map[string]bool{}}}
 	out, err := capture(ctx, ffmpeg, []string{"-version"})
 	if err != nil {
 		return Tools{}, fmt.Errorf("version of %s: %w", ffmpeg, err)
@@ -88,24 +97,19 @@ func parseVersion(line string) (string, error) {
 // needs are the parts of ffmpeg that micodata cannot do without. Debian's and
 // Homebrew's builds have them all; minimal builds lack the first.
 var needs = []struct{ list, name string }{
-	{"encoder", "libx264"}, {"encoder", "aac"}, {"encoder", "mjpeg"}, {"encoder", "flac"},
-	{"filter", "remap"}, {"muxer", "nut"}, {"demuxer", "nut"},
+	{"encoder", "libx264"}, {"encoder", "aac"}, {"encoder", "mjpeg"}, {"filter", "remap"}, {"filter", "bwdif"},
 }
 
 // Missing lists what this build of ffmpeg lacks of what micodata needs, such as
 // "encoder libx264"; it is empty when all is there.
 func (t Tools) Missing(ctx context.Context) ([]string, error) {
 	var missing []string
-	lists := map[string]map[string]bool{}
 	for _, need := range needs {
-		if lists[need.list] == nil {
-			have, err := t.list(ctx, need.list)
-			if err != nil {
-				return nil, err
-			}
-			lists[need.list] = have
+		have, err := t.list(ctx, need.list)
+		if err != nil {
+			return nil, err
 		}
-		if !lists[need.list][need.name] {
+		if !have[need.name] {
 			missing = append(missing, need.list+" "+need.name)
 		}
 	}
@@ -119,11 +123,22 @@ func (t Tools) Encoders(ctx context.Context) (map[string]bool, error) { return t
 func (t Tools) Filters(ctx context.Context) (map[string]bool, error) { return t.list(ctx, "filter") }
 
 func (t Tools) list(ctx context.Context, what string) (map[string]bool, error) {
+	if t.lists != nil {
+		t.lists.mu.Lock()
+		defer t.lists.mu.Unlock()
+		if have := t.lists.have[what]; have != nil {
+			return have, nil
+		}
+	}
 	out, err := capture(ctx, t.FFmpeg, []string{"-hide_banner", "-" + what + "s"})
 	if err != nil {
 		return nil, fmt.Errorf("list %ss: %w", what, err)
 	}
-	return parseList(string(out)), nil
+	have := parseList(string(out))
+	if t.lists != nil {
+		t.lists.have[what] = have
+	}
+	return have, nil
 }
 
 // parseList reads a listing whose lines are flags, names, text. Its legend has

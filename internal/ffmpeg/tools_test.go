@@ -18,7 +18,7 @@ func TestFind(t *testing.T) {
 		t.Errorf("version %q of %q", got.Version, got.VersionLine)
 	}
 	again, err := Find(t.Context(), got.FFmpeg)
-	if err != nil || again != got {
+	if err != nil || again.FFmpeg != got.FFmpeg || again.FFprobe != got.FFprobe || again.Version != got.Version {
 		t.Errorf("by path: %+v, %v", again, err)
 	}
 }

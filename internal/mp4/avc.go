@@ -51,7 +51,7 @@ func parseConfig(data []byte) (*config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("avcC: %w", err)
 	}
-	record.ChromaFormat = byte(parsed.ChromaFormatIDC) // mp4ff takes 4:2:0 of 8 bits for granted
+	record.ChromaFormat = parsed.ChromaFormatIDC // mp4ff takes 4:2:0 of 8 bits for granted
 	record.BitDepthLumaMinus1 = byte(parsed.BitDepthLumaMinus8)
 	record.BitDepthChromaMinus1 = byte(parsed.BitDepthChromaMinus8)
 	return &config{record: *record, annexB: true}, nil

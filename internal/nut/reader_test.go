@@ -235,7 +235,7 @@ func TestReadTruncated(t *testing.T) {
 			_, err = r.Next(nil)
 		}
 		clean := slices.Contains(ends, cut) || cut == syncEnd
-		if clean != (err == io.EOF) || !clean && !errors.Is(err, io.ErrUnexpectedEOF) { //nolint:errorlint // io.EOF is never wrapped
+		if clean != (err == io.EOF) || !clean && !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("cut at %d of %d: %v", cut, len(stream), err)
 		}
 	}
