@@ -23,8 +23,8 @@ const (
 // A clip is one span while its parts come together. Times are in ticks of the
 // source's clock.
 type clip struct {
-	number     int // among the source's clips
-	start, end int64
+	number     int   // among the source's clips
+	start, end int64 // a given span's start is the first frame's from that on
 	fate       fate
 	row        dataset.Clip
 
@@ -36,7 +36,6 @@ type clip struct {
 	held      []packet
 	heldBytes int
 	slot      int64 // place on the encoder's clock; 0 while there is none
-	isBegun   bool  // a frame has gone to the encoder
 	sent      int64 // samples of its sound that have
 
 	uniform   uniform

@@ -53,7 +53,6 @@ func (c *cutter) startsClip(pk packet, t clock) bool {
 
 // cut takes the next frame of the feed that decides.
 func (p *pass) cut(pk packet) error {
-	p.known = pk.at
 	var open *clip
 	if len(p.clips) > 0 {
 		open = p.clips[len(p.clips)-1]

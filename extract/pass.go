@@ -40,10 +40,12 @@ type pass struct {
 	waiting  [feeds][]packet // frames later than known
 	waitSize int             // bytes in waiting
 	ended    [feeds]bool
-	pace     pace  // of the frames so far
-	known    int64 // up to this tick it is known which clip a frame belongs to
-	heard    int   // clips before this one have had their sound sent
-	finished int   // clips before this one have had all feeds
+	pace     pace // of the frames so far
+	// known is the tick up to which it is known which clip a frame belongs to, and
+	// where in it.
+	known    int64
+	heard    int // clips before this one have had their sound sent
+	finished int // clips before this one have had all feeds
 
 	native, sound pcm
 
@@ -225,10 +227,11 @@ func (p *pass) picture(pk packet) error {
 	pk.at += int64(p.from) * int64(p.m.clock)
 	if pk.feed == p.decider() {
 		p.pace.add(pk.at)
-	}
-	if pk.feed == p.decider() && p.cuts != nil {
-		if err := p.cut(pk); err != nil {
-			return err
+		p.known = pk.at
+		if p.cuts != nil {
+			if err := p.cut(pk); err != nil {
+				return err
+			}
 		}
 	}
 	if pk.feed == taps {

@@ -8,8 +8,13 @@ import (
 	"micodata/extract/measure"
 )
 
-// hold takes a frame of a clip's video.
+// hold takes a frame of a clip's video. Its first one begins the clip, also if a
+// given span starts between two frames or before there are any: whatever counts
+// from the start, sound, stills and subtitles, counts from a frame.
 func (p *pass) hold(c *clip, pk packet) {
+	if p.cuts == nil && c.slot == 0 {
+		c.start, c.row.Start = pk.at, p.m.clock.seconds(pk.at)
+	}
 	if c.slot == 0 && c.end == openEnd && pk.at-c.start < p.cuts.min && c.heldBytes+len(pk.data) <= maxHeld {
 		c.held = append(c.held, pk)
 		c.heldBytes += len(pk.data)
@@ -33,15 +38,9 @@ func (p *pass) startVideo(c *clip) {
 	c.held = nil
 }
 
-// sendFrame sends a frame to the encoder. The first frame of a clip is shown
-// from the clip's start on, even if a given span starts within the frame before
-// it: so the video needs no edit list, and every other frame has its own time.
+// sendFrame sends a frame to the encoder.
 func (p *pass) sendFrame(c *clip, pk packet) {
-	at := c.slot * p.job.slot * int64(p.m.clock)
-	if c.isBegun {
-		at += pk.at - c.start
-	}
-	c.isBegun = true
+	at := c.slot*p.job.slot*int64(p.m.clock) + pk.at - c.start
 	p.out = append(p.out, message{lane: videoLane, at: at, data: pk.data, done: clips})
 }
 

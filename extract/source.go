@@ -107,8 +107,9 @@ func (e *extraction) extract(ctx context.Context) error {
 }
 
 // wholeGridBelow is the length of a clip below which the grids could miss it, or
-// leave it little choice.
-const wholeGridBelow = 2 * time.Second / coarseGrid
+// leave it little choice: a period and up to a frame pass before the next choice,
+// and a given span is up to a frame shorter than it says.
+const wholeGridBelow = 3 * time.Second / coarseGrid
 
 // findSpans cuts the source while it is decoded, then splits the scenes that
 // turned out too long.
@@ -116,7 +117,7 @@ func (e *extraction) findSpans(ctx context.Context) error {
 	s := e.env.Settings
 	cuts := newCutter(s, e.m)
 	p := e.newPass(s.MaxClip.Seconds())
-	p.cuts, p.known = cuts, math.MinInt64
+	p.cuts = cuts
 	var err error
 	e.decodeErr, err = p.run(ctx, s.MinClip < wholeGridBelow)
 	e.numbered, e.decoded = cuts.numbered, e.m.clock.seconds(p.pace.end())
@@ -200,7 +201,7 @@ func (e *extraction) cutSpans(ctx context.Context, known []*clip) error {
 	m.plan = nil
 	p := e.newPass(longest)
 	p.m, p.job.m, p.back.job.m = &m, &m, &m
-	p.clips, p.known = known, math.MaxInt64
+	p.clips = known
 	if first := int(known[0].row.Start) - seekMargin; first > seekMargin && m.isIndexed {
 		p.from = first
 	}
@@ -216,7 +217,7 @@ func (e *extraction) cutSpans(ctx context.Context, known []*clip) error {
 }
 
 func (e *extraction) newPass(longest float64) *pass {
-	p := &pass{env: e.env, m: e.m, pools: e.pools, done: e.done,
+	p := &pass{env: e.env, m: e.m, pools: e.pools, done: e.done, known: math.MinInt64,
 		job: encodeJob{m: e.m, settings: e.env.Settings, slot: slotFor(longest)}}
 	num, den := e.m.frameRate()
 	p.pace.step = max(1, e.m.clock.ticks(float64(den)/float64(num)))

@@ -1,9 +1,12 @@
 package extract_test
 
 import (
+	"cmp"
+	"image"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"micodata/dataset"
@@ -52,6 +55,91 @@ func TestSightAndSoundAgree(t *testing.T) {
 				checkSync(t, row, media)
 			}
 		})
+	}
+}
+
+// TestSpansBesideFrames are given spans that begin between frames, or before
+// there are any: they begin with their first frame.
+func TestSpansBesideFrames(t *testing.T) {
+	for name, test := range map[string]struct {
+		media testmedia.FlashBeepOptions
+		spans []dataset.Span
+		want  []float64 // starts
+	}{
+		"between": {testmedia.FlashBeepOptions{Duration: 5, Times: []float64{1.36, 2.6, 2.8, 3.0}},
+			[]dataset.Span{{ClipID: "b", Start: 1.25, End: 1.5}, {ClipID: "a", Start: 2.5, End: 3.1}, {ClipID: "c", Start: 2.990, End: 3.050}},
+			[]float64{1.28, 2.52, 3.0}},
+		"late video": {testmedia.FlashBeepOptions{Duration: 6, VideoDelay: 3, Times: []float64{3.5, 4.3}},
+			[]dataset.Span{{ClipID: "a", Start: 1, End: 4.7}, {ClipID: "b", Start: 0.5, End: 2.9}},
+			[]float64{3.0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			media := testmedia.MakeFlashBeep(t, test.media)
+			s := source(t, media.Path)
+			s.Spans = test.spans
+			rows := newWorkplace(t, s).run(t)
+			slices.SortFunc(test.spans, func(a, b dataset.Span) int { return cmp.Compare(a.Start, b.Start) })
+			at := 0
+			for i, row := range rows {
+				span := test.spans[i]
+				if row.ClipID != span.ClipID || row.End != span.End {
+					t.Errorf("%s until %g s, want span %+v", row.ClipID, row.End, span)
+				}
+				if span.End <= media.FramePTS[0] {
+					if row.Start != span.Start || row.Status != dataset.Failed || row.Class != dataset.TooShort {
+						t.Errorf("a span without a frame is [%g, %g) %+v", row.Start, row.End, row.Outcome)
+					}
+					continue
+				}
+				if math.Abs(row.Start-test.want[at]) > 1e-4 {
+					t.Errorf("%s starts at %g s, want %g", row.ClipID, row.Start, test.want[at])
+				}
+				at++
+				checkTogether(t, row, media)
+			}
+			if at != len(test.want) {
+				t.Errorf("%d clips, want %d", at, len(test.want))
+			}
+		})
+	}
+}
+
+// checkTogether makes sure that the events of a clip are seen and heard at their
+// times, and that its stills show the frames of theirs.
+func checkTogether(t *testing.T, row dataset.Clip, media testmedia.FlashBeep) {
+	t.Helper()
+	var want []float64
+	for _, at := range media.FlashPTS {
+		if at >= row.Start-1e-4 && at < row.End {
+			want = append(want, at-row.Start)
+		}
+	}
+	video := testmedia.Blob(t, "clip.mp4", row.Video.Bytes)
+	frames, _, _, pts := testmedia.DecodeGray(t, video)
+	sound := testmedia.DecodePCM(t, video, 48000, 1)
+	// ffmpeg gives the last AAC frame whole.
+	rest := len(sound) - int(math.Round((row.End-row.Start)*48000))
+	if len(pts) == 0 || pts[0] != 0 || rest < 0 || rest >= 1024 {
+		t.Errorf("%s: frames at %v, %d samples of sound for %g s", row.ClipID, pts, len(sound), row.End-row.Start)
+	}
+	heard := testmedia.FindBeeps(sound, 48000)
+	if len(heard) != len(want) {
+		t.Fatalf("%s: beeps at %v, want %v", row.ClipID, heard, want)
+	}
+	for i, at := range heard {
+		// The picture heard with the beep is the white one.
+		k := slices.IndexFunc(pts, func(p float64) bool { return math.Abs(p-want[i]) < 0.0005 })
+		if math.Abs(at-want[i]) > 0.002 || k < 0 || testmedia.MeanLuma(frames[k]) < 200 {
+			t.Errorf("%s: beep %d at %g s, frames at %v, want %g", row.ClipID, i, at, pts, want[i])
+		}
+	}
+	for _, f := range row.Frames {
+		isWhite := slices.ContainsFunc(want, func(at float64) bool { return math.Abs(at-f.Time) < 0.0005 })
+		isFrame := slices.ContainsFunc(pts, func(at float64) bool { return math.Abs(at-f.Time) < 0.0005 })
+		img := decodeJPEG(t, f.Image.Bytes).(*image.YCbCr)
+		if !isFrame || isWhite != (testmedia.MeanLuma(img.Y) > 200) {
+			t.Errorf("%s: frame of %g s, of the video's %v: white %v", row.ClipID, f.Time, isFrame, isWhite)
+		}
 	}
 }
 
