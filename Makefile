@@ -62,9 +62,11 @@ bench: setup build
 fuzz:
 	tools/fuzz.sh 30s
 
-# Golden cut lists, made by the real PySceneDetect.
+# Golden cut lists, made by the real PySceneDetect (its pins want Python 3.11).
 golden:
-	tools/golden/run.sh
+	python3.11 -m venv $(CACHE)/golden-venv
+	$(CACHE)/golden-venv/bin/pip install --quiet -r tools/golden/requirements.txt
+	$(CACHE)/golden-venv/bin/python tools/golden/make.py
 
 clean:
 	rm -rf bin demo
