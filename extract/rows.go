@@ -97,7 +97,7 @@ func (s *sourceRows) close() error {
 	}
 	f := s.file
 	s.file = nil
-	return f.Close()
+	return tempError("close", f.Name(), f.Close())
 }
 
 // catchUp writes all that need not wait any more.
@@ -122,7 +122,7 @@ func (r *rows) catchUp() error {
 			return fmt.Errorf("clip %d of source %d is missing", s.next, r.turn)
 		}
 		if err := s.close(); err != nil {
-			return fmt.Errorf("close waiting rows: %w", err)
+			return err
 		}
 		r.turn++
 	}
@@ -150,13 +150,13 @@ func (r *rows) write(c *dataset.Clip) error {
 
 func (r *rows) wait(s *sourceRows, number int, c *dataset.Clip) error {
 	if s.file == nil {
-		f, err := os.CreateTemp(r.tempDir, "micodata-rows-*")
+		f, err := createTemp(r.tempDir, "micodata-rows-*")
 		if err != nil {
-			return fmt.Errorf("make a file for waiting rows: %w", err)
+			return err
 		}
 		s.file, s.waiting = f, map[int]place{}
 		if err := os.Remove(f.Name()); err != nil {
-			return fmt.Errorf("make a file for waiting rows: %w", err)
+			return tempError("remove", f.Name(), err)
 		}
 	}
 	var buf bytes.Buffer
@@ -164,7 +164,7 @@ func (r *rows) wait(s *sourceRows, number int, c *dataset.Clip) error {
 		return fmt.Errorf("encode a waiting row: %w", err)
 	}
 	if _, err := s.file.WriteAt(buf.Bytes(), s.size); err != nil {
-		return fmt.Errorf("write a waiting row: %w", err)
+		return tempError("write", s.file.Name(), err)
 	}
 	s.waiting[number] = place{at: s.size, size: int64(buf.Len())}
 	s.size += int64(buf.Len())
@@ -175,11 +175,11 @@ func (s *sourceRows) read(p place) (*dataset.Clip, error) {
 	c := new(dataset.Clip)
 	// A buffered reader, or gob would read the file by small pieces.
 	data, err := io.ReadAll(io.NewSectionReader(s.file, p.at, p.size))
-	if err == nil {
-		err = gob.NewDecoder(bytes.NewReader(data)).Decode(c)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("read a waiting row: %w", err)
+		return nil, tempError("read", s.file.Name(), err)
+	}
+	if err := gob.NewDecoder(bytes.NewReader(data)).Decode(c); err != nil {
+		return nil, fmt.Errorf("decode a waiting row: %w", err)
 	}
 	return c, nil
 }

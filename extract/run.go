@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -115,15 +114,11 @@ func (env *Env) localMedia(ctx context.Context, s *dataset.Source) (path string,
 		return "", nil, err
 	}
 	defer object.Close()
-	f, err := os.CreateTemp(env.TempDir, "micodata-media-*")
+	path, err = copyToTemp(env.TempDir, object)
 	if err != nil {
-		return "", nil, fmt.Errorf("make a file for media: %w", err)
+		return "", nil, fmt.Errorf("fetch %s: %w", s.Media, err)
 	}
-	_, err = io.Copy(f, object)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return "", nil, errors.Join(fmt.Errorf("fetch %s: %w", s.Media, err), os.Remove(f.Name()))
-	}
-	return f.Name(), func() { _ = os.Remove(f.Name()) }, nil
+	return path, func() { _ = os.Remove(path) }, nil
 }
 
 // checkFilters makes sure that this ffmpeg has what the source needs beyond what

@@ -101,6 +101,55 @@ func TestIngestFailuresStayRows(t *testing.T) {
 	}
 }
 
+func TestMediaThatChangedAreNotExtracted(t *testing.T) {
+	original, err := os.ReadFile(testmedia.File(t, "plain"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sources []dataset.Source
+	for _, id := range []string{"longer", "other", "gone", "same"} {
+		path := filepath.Join(t.TempDir(), id+".mp4")
+		if err := os.WriteFile(path, original, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := source(t, path)
+		s.ID = id
+		switch id {
+		case "longer":
+			err = os.WriteFile(path, append(bytes.Clone(original), 0), 0o600)
+		case "other":
+			changed := bytes.Clone(original)
+			changed[len(changed)/2] ^= 1
+			err = os.WriteFile(path, changed, 0o600)
+		case "gone":
+			err = os.Remove(path)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources = append(sources, s)
+	}
+	rows := newWorkplace(t, sources...).run(t)
+	if len(rows) != len(sources) {
+		t.Fatalf("%d rows, want %d", len(rows), len(sources))
+	}
+	for i, want := range []struct {
+		class dataset.Class
+		words string
+	}{
+		{dataset.Corrupt, "changed since it was ingested"},
+		{dataset.Corrupt, "changed since it was ingested"},
+		{dataset.NotFound, sources[2].Media},
+		{},
+	} {
+		row := rows[i]
+		isFailed := row.Status == dataset.Failed
+		if isFailed != (want.class != "") || row.Class != want.class || !strings.Contains(row.Error, want.words) {
+			t.Errorf("%s: %s %s %q, want %+v", row.Key, row.Status, row.Class, row.Error, want)
+		}
+	}
+}
+
 func TestMissingFFmpegEndsTheRun(t *testing.T) {
 	w := newWorkplace(t, source(t, testmedia.File(t, "plain")))
 	w.env.Tools.FFmpeg = filepath.Join(w.dir, "no-ffmpeg")

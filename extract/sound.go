@@ -11,6 +11,8 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
+	"syscall"
 
 	"github.com/mewkiz/flac"
 	"github.com/mewkiz/flac/frame"
@@ -167,13 +169,13 @@ func wavHeader(size, rate, channels int) []byte {
 // encodeMP3 lets ffmpeg write to a file, since how much of the start and the end
 // is the codec's padding is written into the header last.
 func encodeMP3(ctx context.Context, tools ffmpeg.Tools, tempDir string, pcm []byte, rate, channels int) (data []byte, err error) {
-	f, err := os.CreateTemp(tempDir, "micodata-sound-*.mp3")
+	f, err := createTemp(tempDir, "micodata-sound-*.mp3")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
+	defer func() { err = errors.Join(err, tempError("remove", f.Name(), os.Remove(f.Name()))) }()
 	if err := f.Close(); err != nil {
-		return nil, err
+		return nil, tempError("close", f.Name(), err)
 	}
 	url, err := ffmpeg.FileURL(f.Name())
 	if err != nil {
@@ -192,7 +194,22 @@ func encodeMP3(ctx context.Context, tools ffmpeg.Tools, tempDir string, pcm []by
 		return nil, err
 	}
 	if err := p.Wait(); err != nil {
-		return nil, itemError(err, "", dataset.Internal)
+		return nil, mp3Error(f.Name(), err)
 	}
-	return os.ReadFile(f.Name())
+	data, err = os.ReadFile(f.Name())
+	return data, tempError("read", f.Name(), err)
+}
+
+// mp3Error tells a full disk, of which ffmpeg has only words, from what ails the
+// sound.
+func mp3Error(path string, err error) error {
+	var exit *ffmpeg.ExitError
+	if errors.As(err, &exit) {
+		for _, cause := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EROFS} {
+			if strings.Contains(strings.ToLower(exit.Stderr), cause.Error()) {
+				return tempError("write", path, cause)
+			}
+		}
+	}
+	return itemError(err, path, dataset.Internal)
 }

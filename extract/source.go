@@ -89,6 +89,9 @@ func (e *extraction) extract(ctx context.Context) error {
 		return err
 	}
 	defer remove()
+	if err := checkUnchanged(ctx, path, e.src); err != nil {
+		return err
+	}
 	given := len(e.src.Spans) > 0
 	if e.m, err = newMedia(path, probe, e.env.Settings, !given); err != nil {
 		return err
