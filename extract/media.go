@@ -64,10 +64,13 @@ func (m *media) takeAudio(probe *ffmpeg.Probe, s Settings) {
 		return
 	}
 	channels := min(m.audio.Audio.Channels, 2)
-	m.nativeRate, m.nativeChannels = aacRate(m.audio.Audio.SampleRate), channels
+	m.nativeRate, m.nativeChannels = rateAbove(aacRates, m.audio.Audio.SampleRate), channels
 	m.soundRate, m.soundChannels = s.AudioRate, s.AudioChannels
 	if m.soundRate == 0 {
 		m.soundRate = min(max(m.audio.Audio.SampleRate, minRate), maxRate)
+		if s.AudioFormat == "mp3" {
+			m.soundRate = rateAbove(mp3Rates, m.soundRate)
+		}
 	}
 	if m.soundChannels == 0 {
 		m.soundChannels = channels
@@ -78,11 +81,15 @@ func (m *media) takeAudio(probe *ffmpeg.Probe, s Settings) {
 // 1.18), but for the lowest two, which ffmpeg's encoder makes poor use of.
 var aacRates = []int{11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000}
 
-// aacRate is the lowest rate that loses nothing of the source, or the highest
-// there is.
-func aacRate(rate int) int {
-	i, _ := slices.BinarySearch(aacRates, rate)
-	return aacRates[min(i, len(aacRates)-1)]
+// mp3Rates are those of MP3, in Hz: MPEG-1, 2 and, the unofficial, 2.5. At others
+// ffmpeg would resample without a word.
+var mp3Rates = []int{8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000}
+
+// rateAbove is the lowest of rising rates that loses nothing of the source, or
+// the highest there is.
+func rateAbove(rates []int, rate int) int {
+	i, _ := slices.BinarySearch(rates, rate)
+	return rates[min(i, len(rates)-1)]
 }
 
 // frameRate is the video's average rate, num/den frames a second.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -114,6 +115,8 @@ func (s Settings) Validate() error {
 		return fmt.Errorf("audio_channels %d: want 1, 2 or 0 (the source's)", s.AudioChannels)
 	case s.AudioFormat != "flac" && s.AudioFormat != "wav" && s.AudioFormat != "mp3":
 		return fmt.Errorf("audio_format %q: want flac, wav or mp3", s.AudioFormat)
+	case s.AudioFormat == "mp3" && s.AudioRate != 0 && !slices.Contains(mp3Rates, s.AudioRate):
+		return fmt.Errorf("audio_rate %d: MP3 has only %v", s.AudioRate, mp3Rates)
 	}
 	return nil
 }

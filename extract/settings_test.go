@@ -23,6 +23,7 @@ func TestValidateNamesTheSetting(t *testing.T) {
 		"frames 0":             func(s *Settings) { s.Frames = 0 },
 		"jpeg_quantizer 1":     func(s *Settings) { s.JPEGQuantizer = 1 },
 		"audio_rate 4000":      func(s *Settings) { s.AudioRate = 4000 },
+		"audio_rate 96000":     func(s *Settings) { s.AudioRate, s.AudioFormat = 96000, "mp3" },
 		"audio_channels 3":     func(s *Settings) { s.AudioChannels = 3 },
 		"audio_format \"ogg\"": func(s *Settings) { s.AudioFormat = "ogg" },
 	} {

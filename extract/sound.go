@@ -181,13 +181,8 @@ func encodeMP3(ctx context.Context, tools ffmpeg.Tools, tempDir string, pcm []by
 	if err != nil {
 		return nil, err
 	}
-	args := ffgo.Input(ffmpeg.InputURL(0), ffgo.KwArgs{"f": "s16le", "ar": rate, "ac": channels}).
-		Output(url, ffgo.KwArgs{
-			"c:a": "libmp3lame", "b:a": 64000 * channels, "threads": "1",
-			"fflags": "+bitexact", "flags:a": "+bitexact", "id3v2_version": "0", "f": "mp3",
-		}).OverWriteOutput().GetArgs()
 	p, err := tools.Start(ctx, ffmpeg.Job{
-		Args:   args,
+		Args:   mp3Args(url, rate, channels),
 		Inputs: []ffmpeg.Feed{ffmpeg.Copy(bytes.NewReader(pcm))},
 	})
 	if err != nil {
@@ -198,6 +193,17 @@ func encodeMP3(ctx context.Context, tools ffmpeg.Tools, tempDir string, pcm []by
 	}
 	data, err = os.ReadFile(f.Name())
 	return data, tempError("read", f.Name(), err)
+}
+
+// mp3Args are those of a run that writes PCM to url as MP3.
+func mp3Args(url string, rate, channels int) []string {
+	args := ffgo.Input(ffmpeg.InputURL(0), ffgo.KwArgs{"f": "s16le", "ar": rate, "ac": channels}).
+		Output(url, ffgo.KwArgs{
+			"c:a": "libmp3lame", "b:a": 64000 * channels, "threads": "1",
+			"fflags": "+bitexact", "flags:a": "+bitexact", "id3v2_version": "0", "f": "mp3",
+		}).GetArgs()
+	// By default a header that cannot be written is no error.
+	return append([]string{"-y", "-xerror"}, args...)
 }
 
 // mp3Error tells a full disk, of which ffmpeg has only words, from what ails the
