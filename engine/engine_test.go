@@ -123,22 +123,21 @@ func TestStopFinishesWhatRunsAndBeginsNothing(t *testing.T) {
 
 func TestCPUWorkIsExclusiveAndGPUWorkRunsBesideIt(t *testing.T) {
 	s := store(t)
-	var cpu, worst atomic.Int32
+	var cpu, worst, turn atomic.Int32
 	var both atomic.Bool
+	var once sync.Once
 	gpuIn := make(chan struct{})
 	cpuStage := Stage{Name: "extract", Outputs: []string{"extract"}, Run: func(ctx context.Context, p Part) (dataset.Report, error) {
 		worst.Store(max(worst.Load(), cpu.Add(1)))
 		defer cpu.Add(-1)
-		if p.Index == 1 {
-			<-gpuIn // part 0 is on the GPU meanwhile, or this never ends
+		if turn.Add(1) == 2 { // whichever part comes second
+			<-gpuIn // the first is on the GPU meanwhile, or this never ends
 			both.Store(true)
 		}
 		return dataset.Report{}, nil
 	}}
 	gpuStage := Stage{Name: "label/depth", Outputs: []string{"label/depth"}, Needs: GPU, Run: func(ctx context.Context, p Part) (dataset.Report, error) {
-		if p.Index == 0 {
-			close(gpuIn)
-		}
+		once.Do(func() { close(gpuIn) })
 		return dataset.Report{}, nil
 	}}
 	if err := (&Local{Store: s, Chains: 2, Slots: NewSlots(4)}).Run(context.Background(), Parts(2), []Stage{cpuStage, gpuStage}); err != nil {

@@ -56,7 +56,7 @@ func compareMedia(ctx context.Context, path string, s *dataset.Source) error {
 
 // contextReader ends with its context, which io.Copy of a long file would not.
 type contextReader struct {
-	ctx context.Context // of the one call that reads
+	ctx context.Context //nolint:containedctx // of the one call that reads
 	r   io.Reader
 }
 
