@@ -26,7 +26,6 @@ var settingHelp = map[string]string{
 	"max_pixels":        "most pixels of one picture, width times height",
 	"max_seconds":       "longest source, seconds",
 	"clip":              "where clips begin when the list gives no spans: content, fixed:10s (every so often) or none",
-	"clip_mode":         "encode, or copy where a span can be copied exactly",
 	"cut_threshold":     "content score from which a frame starts a new scene (PySceneDetect's own default is 27)",
 	"cut_min_frames":    "least number of frames in a scene",
 	"min_clip":          "shortest clip; shorter scenes are skipped rows",

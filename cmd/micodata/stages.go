@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"micodata/dataset"
 	"micodata/engine"
@@ -292,9 +293,7 @@ func (s *session) addModel(ctx context.Context, l *labelers, name string, output
 	}
 	l.opened = append(l.opened, model)
 	info := model.Model()
-	if info.DeviceNote != "" {
-		s.app.note(info.DeviceNote)
-	}
+	var told sync.Once // once work begins: a run that is refused has one line to say
 	env := pseudolabel.Env{Store: s.store, Model: model, PicturesInFlight: 32 * s.work.workers()}
 	for _, out := range outputs {
 		task := path.Base(out)
@@ -317,6 +316,11 @@ func (s *session) addModel(ctx context.Context, l *labelers, name string, output
 			if err := s.frozen.CheckPart(ctx, s.store, dataset.StageExtract, p.Index); err != nil {
 				return dataset.Report{}, err
 			}
+			told.Do(func() {
+				if info.DeviceNote != "" {
+					s.app.note(info.DeviceNote)
+				}
+			})
 			return pseudolabel.Run(ctx, env, p.Index)
 		}}
 	if info.Device != "cpu" {
