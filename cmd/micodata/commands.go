@@ -103,7 +103,7 @@ func (a *app) extractCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			n, err := s.partCount(ctx)
+			n, err := s.ingestedCount(ctx)
 			if err != nil {
 				return err
 			}

@@ -26,37 +26,44 @@ type rowError struct {
 // maxErrors is how many failed rows status names of each stage.
 const maxErrors = 20
 
-// stageReport counts the rows of all committed parts of a stage. It reads no blob.
+// stageReport sums up the committed parts of a stage. It reads rows, and no blob,
+// only of parts that have failures to name.
 func stageReport(ctx context.Context, s storage.Store, stage string) (stageState, error) {
 	switch stage {
 	case dataset.StageIngest:
-		return countRows(ctx, s, dataset.SourceSchema, stage, "source_id", func(r *dataset.Source) (string, dataset.Outcome) { return r.ID + " " + r.URI, r.Outcome }, "uri")
+		return nameFailures(ctx, s, dataset.SourceSchema, stage, "source_id", func(r *dataset.Source) (string, dataset.Outcome) { return r.ID + " " + r.URI, r.Outcome }, "uri")
 	case dataset.StageExtract:
-		return countRows(ctx, s, dataset.ClipSchema, stage, "key", func(r *dataset.Clip) (string, dataset.Outcome) { return r.Key, r.Outcome })
+		return nameFailures(ctx, s, dataset.ClipSchema, stage, "key", func(r *dataset.Clip) (string, dataset.Outcome) { return r.Key, r.Outcome })
 	case dataset.StageDepth:
-		return countRows(ctx, s, dataset.DepthSchema, stage, "key", func(r *dataset.Depth) (string, dataset.Outcome) { return r.Key, r.Outcome })
+		return nameFailures(ctx, s, dataset.DepthSchema, stage, "key", func(r *dataset.Depth) (string, dataset.Outcome) { return r.Key, r.Outcome })
 	default:
-		return countRows(ctx, s, dataset.NormalSchema, stage, "key", func(r *dataset.Normal) (string, dataset.Outcome) { return r.Key, r.Outcome })
+		return nameFailures(ctx, s, dataset.NormalSchema, stage, "key", func(r *dataset.Normal) (string, dataset.Outcome) { return r.Key, r.Outcome })
 	}
 }
 
-func countRows[R any](ctx context.Context, s storage.Store, schema *table.Schema[R], stage, key string, outcome func(*R) (string, dataset.Outcome), more ...string) (stageState, error) {
+func nameFailures[R any](ctx context.Context, s storage.Store, schema *table.Schema[R], stage, key string, outcome func(*R) (string, dataset.Outcome), more ...string) (stageState, error) {
 	var st stageState
-	objects, err := s.List(ctx, stage+"/")
+	parts, err := dataset.Parts(ctx, s, stage)
 	if err != nil {
 		return st, err
 	}
+	st.Parts = len(parts)
+	if st.Report, err = dataset.StageReport(ctx, s, stage); err != nil {
+		return st, err
+	}
+	named := min(st.Failed, maxErrors)
 	columns := append([]string{key, "status", "error_class", "error"}, more...)
-	for _, o := range objects {
-		i, ok := dataset.PartIndex(stage, o.Name)
-		if !ok {
+	for _, i := range parts {
+		if len(st.Errors) >= named {
+			break
+		}
+		if r, err := dataset.PartReport(ctx, s, stage, i); err != nil {
+			return st, err
+		} else if r.Failed == 0 {
 			continue
 		}
-		st.Parts++
 		if _, err := dataset.ReadPart(ctx, s, schema, stage, i, func(r *R) error {
-			name, o := outcome(r)
-			st.Count(o)
-			if o.Status == dataset.Failed && len(st.Errors) < maxErrors {
+			if name, o := outcome(r); o.Status == dataset.Failed && len(st.Errors) < named {
 				st.Errors = append(st.Errors, rowError{name, o.Class, o.Error})
 			}
 			return nil
@@ -64,9 +71,7 @@ func countRows[R any](ctx context.Context, s storage.Store, schema *table.Schema
 			return st, err
 		}
 	}
-	saved, err := dataset.StageReport(ctx, s, stage)
-	st.Cost = saved.Cost
-	return st, err
+	return st, nil
 }
 
 // stagesOf lists a dataset's stages in the order of the data's way.

@@ -53,7 +53,7 @@ func (a *app) shardCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		n, err := s.partCount(ctx)
+		n, err := s.ingestedCount(ctx)
 		if err != nil {
 			return err
 		}

@@ -353,20 +353,22 @@ func (l labelFlags) outputs() ([]string, error) {
 	return out, nil
 }
 
-// partCount is the number of parts that are ingested.
-func (s *session) partCount(ctx context.Context) (int, error) {
-	n, err := engine.PartCount(ctx, s.store, dataset.StageIngest)
+// partCount is the number of parts that a stage has made; none is a usage
+// error that names the command to run first.
+func (s *session) partCount(ctx context.Context, stage, first string) (int, error) {
+	n, err := engine.PartCount(ctx, s.store, stage)
 	if err == nil && n == 0 {
-		err = usagef("%s has no ingested parts: micodata ingest SOURCE... -o %[1]s comes first", s.store.Path(""))
+		err = usagef("%s has no parts of %s: micodata %s comes first", s.store.Path(""), stage, first)
 	}
 	return n, err
 }
 
+// ingestedCount is the number of parts that can be extracted.
+func (s *session) ingestedCount(ctx context.Context) (int, error) {
+	return s.partCount(ctx, dataset.StageIngest, "ingest SOURCE... -o "+s.store.Path(""))
+}
+
 // extractedCount is the number of parts that can be labelled.
 func (s *session) extractedCount(ctx context.Context) (int, error) {
-	n, err := engine.PartCount(ctx, s.store, dataset.StageExtract)
-	if err == nil && n == 0 {
-		err = usagef("%s has no extracted parts: micodata extract %[1]s comes first", s.store.Path(""))
-	}
-	return n, err
+	return s.partCount(ctx, dataset.StageExtract, "extract "+s.store.Path(""))
 }
