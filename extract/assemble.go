@@ -18,16 +18,17 @@ import (
 // are taken from what is stored.
 func (e *extraction) assemble(c *clip, k *collector) error {
 	row := &c.row
-	video, err := muxVideo(c, k)
-	if err != nil {
-		return err
+	if k.job.has(videoLane) {
+		video, err := muxVideo(c, k)
+		if err != nil {
+			return err
+		}
+		row.Video = table.Blob{Bytes: video, Path: row.Key + ".mp4"}
+		row.Width, row.Height = int32(k.job.m.clip.w), int32(k.job.m.clip.h)
+		row.FrameCount = int32(len(c.frames))
+		row.FPS = float64(len(c.frames)) / (row.End - row.Start)
+		row.VideoCodec = "h264"
 	}
-	row.Video = table.Blob{Bytes: video, Path: row.Key + ".mp4"}
-	header := k.headers[videoLane]
-	row.Width, row.Height = int32(header.Width), int32(header.Height)
-	row.FrameCount = int32(len(c.frames))
-	row.FPS = float64(len(c.frames)) / (row.End - row.Start)
-	row.VideoCodec = "h264"
 	row.Image = table.Blob{Bytes: c.image, Path: row.Key + ".jpg"}
 	if err := measureImage(row); err != nil {
 		return err
@@ -43,13 +44,18 @@ func (e *extraction) assemble(c *clip, k *collector) error {
 // muxVideo makes the MP4.
 func muxVideo(c *clip, k *collector) ([]byte, error) {
 	m := k.job.m
-	header := k.headers[videoLane]
+	base := nut.Rational{Num: 1, Den: int64(m.clock)}
 	movie := mp4.Movie{Video: mp4.Video{
-		Width: header.Width, Height: header.Height, TimeBase: header.TimeBase, Config: header.CodecData,
-		Duration: m.clock.ticks(c.row.End) - c.start,
+		Width: m.clip.w, Height: m.clip.h, TimeBase: base, Duration: m.clock.ticks(c.row.End) - c.start,
 	}}
-	if header.TimeBase != (nut.Rational{Num: 1, Den: int64(m.clock)}) {
-		return nil, fmt.Errorf("encoded video has times in units of %v s, asked for 1/%d", header.TimeBase, m.clock)
+	if c.isCopied {
+		movie.Video.Config = c.frames[0].data // an IDR picture, with its parameter sets
+	} else {
+		header := k.headers[videoLane]
+		if header.TimeBase != base {
+			return nil, fmt.Errorf("encoded video has times in units of %v s, asked for 1/%d", header.TimeBase, m.clock)
+		}
+		movie.Video.Config = header.CodecData
 	}
 	for _, f := range c.frames {
 		movie.Video.Samples = append(movie.Video.Samples, mp4.Sample{Data: f.data, PTS: f.at, Key: f.key})
@@ -64,10 +70,17 @@ func muxVideo(c *clip, k *collector) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	if err := mp4.Write(&out, movie); err != nil {
+		if c.isCopied {
+			return nil, errNotCopied
+		}
 		return nil, dataset.Fail(dataset.Internal, "%w", err)
 	}
 	return out.Bytes(), nil
 }
+
+// errNotCopied says that what is coded in the source makes no MP4: its parameter
+// sets are missing or change.
+var errNotCopied = errors.New("the source's video cannot be copied")
 
 var errNotYCbCr = errors.New("the key frame's JPEG is not YCbCr")
 

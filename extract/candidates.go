@@ -6,133 +6,147 @@ import (
 	"micodata/extract/measure"
 )
 
-// uniform keeps candidates for a clip's uniform frames while its length is not
-// yet known: frames of the fine grid, evenly thinned to at most maxUniform.
-type uniform struct {
+// candidates are frames of a clip of which its stills are chosen when its length
+// is known: frames of the grid, evenly thinned to at most most.
+type candidates struct {
 	frames []packet
+	most   int
 	stride int // of the frames offered, every stride-th is kept
 	seen   int
 }
 
-// maxUniform bounds the candidates of an open clip: in a clip of a minute they
-// lie at most 0.7 s apart; at 682x384, 128 of them are 50 MB.
-const maxUniform = 128
+// Bounds of the candidates of an open clip. 64 leave four to eight for each of
+// the usual eight segments; beyond candidateBytes, which 64 of 1280x720 do not
+// reach, there are fewer, but always two a segment.
+const (
+	maxCandidates  = 64
+	candidateBytes = 96 << 20
+)
+
+// mostCandidates is how many frames of the given size in bytes are kept for n
+// uniform frames.
+func mostCandidates(n, bytes int) int {
+	return max(2*n, min(maxCandidates, candidateBytes/max(1, bytes)))
+}
 
 // add offers the next frame; free takes those that are not kept.
-func (u *uniform) add(f packet, free func(packet)) {
-	u.stride = max(1, u.stride)
-	n := u.seen
-	u.seen++
-	if n%u.stride != 0 {
+func (c *candidates) add(f packet, free func(packet)) {
+	c.stride = max(1, c.stride)
+	n := c.seen
+	c.seen++
+	if n%c.stride != 0 {
 		free(f)
 		return
 	}
-	u.frames = append(u.frames, f)
-	if len(u.frames) > maxUniform {
-		u.frames = thin(u.frames, free)
-		u.stride *= 2
+	c.frames = append(c.frames, f)
+	if len(c.frames) > c.most {
+		c.thin(free)
 	}
 }
 
-// thin drops every second element, keeping the first.
-func thin(frames []packet, free func(packet)) []packet {
-	kept := frames[:0]
-	for i, f := range frames {
+// thin drops every second frame, keeping the first.
+func (c *candidates) thin(free func(packet)) {
+	kept := c.frames[:0]
+	for i, f := range c.frames {
 		if i%2 == 0 {
 			kept = append(kept, f)
 		} else {
 			free(f)
 		}
 	}
-	clear(frames[len(kept):])
-	return kept
+	clear(c.frames[len(kept):])
+	c.frames, c.stride = kept, 2*c.stride
 }
 
-// pick returns for each of n equal segments of [start, end) the candidate
+// uniform returns for each of n equal segments of [start, end) the candidate
 // nearest to its middle, as indices into frames, which must not be empty.
-func (u *uniform) pick(n int, start, end int64) []int {
+func (c *candidates) uniform(n int, start, end int64) []int {
 	picked := make([]int, n)
-	at := 0
 	for i := range picked {
 		middle := float64(start) + (float64(i)+0.5)/float64(n)*float64(end-start)
-		off := func(k int) float64 { return math.Abs(float64(u.frames[k].at) - middle) }
-		for at+1 < len(u.frames) && off(at+1) < off(at) {
-			at++
-		}
-		picked[i] = at
+		picked[i] = c.nearest(middle)
 	}
 	return picked
 }
 
-// keyFrames keeps candidates for a clip's key frame, which is to be sharp and of
-// the middle third, while the clip's length is not yet known.
-type keyFrames struct {
-	frames []keyFrame
-	stride int
-	seen   int
-}
-
-type keyFrame struct {
-	packet
-	sharpness float64
-}
-
-// maxKeyFrames bounds the candidates; at 1280x720, 16 of them are 22 MB.
-const maxKeyFrames = 16
-
-// sharpnessStep is the distance of the pixels at which candidates are measured:
-// 57,000 of a 720p picture, enough to tell a blurred one.
-const sharpnessStep = 4
-
-// add offers the next frame of a clip that began at start.
-func (k *keyFrames) add(f packet, start int64, s size, free func(packet)) {
-	k.stride = max(1, k.stride)
-	n := k.seen
-	k.seen++
-	// What lies before the first third of what has been seen lies there for
-	// ever; but one candidate stays, for clips with nothing in their middle.
-	third, middle := start+(f.at-start)/3, start+(f.at-start)/2
-	for len(k.frames) > 1 && k.frames[0].at < third && k.frames[1].at <= middle {
-		free(k.frames[0].packet)
-		k.frames = append(k.frames[:0], k.frames[1:]...)
-	}
-	if n%k.stride != 0 {
-		free(f)
-		return
-	}
-	luma := f.data[:s.w*s.h]
-	k.frames = append(k.frames, keyFrame{packet: f, sharpness: measure.Sharpness(luma, s.w, s.h, sharpnessStep)})
-	if len(k.frames) > maxKeyFrames {
-		kept := k.frames[:0]
-		for i, c := range k.frames {
-			if i%2 == 0 {
-				kept = append(kept, c)
-			} else {
-				free(c.packet)
-			}
-		}
-		clear(k.frames[len(kept):])
-		k.frames, k.stride = kept, 2*k.stride
-	}
-}
-
-// pick returns the sharpest of the middle third of [start, end), or else the
-// candidate nearest to the middle, as an index into frames, which must not be
-// empty.
-func (k *keyFrames) pick(start, end int64) int {
-	length := float64(end - start)
-	place := func(i int) float64 { return float64(k.frames[i].at-start) / length }
-	sharpest, nearest := -1, 0
-	for i, f := range k.frames {
-		if math.Abs(place(i)-0.5) < math.Abs(place(nearest)-0.5) {
-			nearest = i
-		}
-		if p := place(i); p >= 1./3 && p < 2./3 && (sharpest < 0 || f.sharpness > k.frames[sharpest].sharpness) {
-			sharpest = i
+// nearest is the candidate nearest to a time.
+func (c *candidates) nearest(at float64) int {
+	best := 0
+	for i, f := range c.frames {
+		if math.Abs(float64(f.at)-at) < math.Abs(float64(c.frames[best].at)-at) {
+			best = i
 		}
 	}
-	if sharpest >= 0 {
-		return sharpest
+	return best
+}
+
+// maxMeasured bounds how many candidates for the key frame are looked at, and
+// sharpnessStep is the distance of the pixels at which they are: eight of 57,000
+// pixels each, of 720p, are enough to avoid a blink or a blur.
+const (
+	maxMeasured   = 8
+	sharpnessStep = 4
+)
+
+// key returns the sharpest candidate in the middle third of [start, end), or
+// else the one nearest to the middle, as an index into frames, which must not be
+// empty and have size s.
+func (c *candidates) key(start, end int64, s size) int {
+	var middle []int
+	for i, f := range c.frames {
+		if third := 3 * (f.at - start); third >= end-start && third < 2*(end-start) {
+			middle = append(middle, i)
+		}
 	}
-	return nearest
+	if len(middle) == 0 {
+		return c.nearest(float64(start+end) / 2)
+	}
+	n := min(len(middle), maxMeasured)
+	best, sharpest := 0, -1.
+	for k := range n {
+		i := middle[k*len(middle)/n]
+		if sharp := measure.Sharpness(c.frames[i].data[:s.w*s.h], s.w, s.h, sharpnessStep); sharp > sharpest {
+			best, sharpest = i, sharp
+		}
+	}
+	return best
+}
+
+// grid is a rate in Hz at which frames are looked at: the first frame in each
+// period is of the grid. 0 takes every frame.
+type grid int
+
+// motionGrid is the grid whose frames are compared for a clip's motion, so that
+// the measure does not depend on how many frames are asked for.
+const motionGrid grid = 12
+
+// stillsGrid leaves of clips that last at least shortest seconds enough to
+// choose n uniform frames from: at 12 Hz, eight of a second lie at most 1/24 s
+// from where they are asked. Clips have four frames of it at least, since a
+// period and up to a frame pass before the next one, and a given span is up to a
+// frame shorter than it says.
+func stillsGrid(n int, shortest float64) grid {
+	const most = 1000 // Hz: above all cameras'
+	hz := math.Ceil(max(1.5*float64(n), 4) / shortest)
+	if !(hz < most) {
+		return 0
+	}
+	return max(motionGrid, grid(hz))
+}
+
+// picker tells which frames are of a grid, as they come.
+type picker struct {
+	grid grid
+	last float64 // period of the last one
+	any  bool
+}
+
+// takes tells whether the frame at a time in seconds is of the grid.
+func (p *picker) takes(seconds float64) bool {
+	period := math.Floor(seconds * float64(p.grid))
+	if p.any && period <= p.last && p.grid > 0 {
+		return false
+	}
+	p.last, p.any = period, true
+	return true
 }

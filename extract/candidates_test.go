@@ -7,83 +7,128 @@ import (
 )
 
 func TestUniformFramesOfAnyLength(t *testing.T) {
-	for _, n := range []int{1, 2, 7, 128, 129, 130, 720, 5000} {
-		var u uniform
+	for _, n := range []int{1, 2, 7, 64, 65, 130, 720, 5000} {
+		c := candidates{most: 64}
 		freed := 0
 		for i := range n {
-			u.add(packet{at: int64(100 + 10*i)}, func(packet) { freed++ })
+			c.add(packet{at: int64(100 + 10*i)}, func(packet) { freed++ })
 		}
-		if len(u.frames) > maxUniform || len(u.frames)+freed != n {
-			t.Fatalf("%d frames: %d kept, %d freed", n, len(u.frames), freed)
+		if len(c.frames) > 64 || len(c.frames)+freed != n {
+			t.Fatalf("%d frames: %d kept, %d freed", n, len(c.frames), freed)
 		}
 		start, end := int64(100), int64(100+10*n)
-		picked := u.pick(8, start, end)
+		picked := c.uniform(8, start, end)
 		if len(picked) != 8 || !slices.IsSorted(picked) {
 			t.Errorf("%d frames: picked %v", n, picked)
 		}
 		for i, k := range picked {
 			middle := 100 + (float64(i)+0.5)/8*float64(end-start)
-			off := math.Abs(float64(u.frames[k].at) - middle)
-			for _, f := range u.frames {
+			off := math.Abs(float64(c.frames[k].at) - middle)
+			for _, f := range c.frames {
 				if math.Abs(float64(f.at)-middle) < off {
-					t.Errorf("%d frames: segment %d has %d, %d is nearer to %g", n, i, u.frames[k].at, f.at, middle)
+					t.Errorf("%d frames: segment %d has %d, %d is nearer to %g", n, i, c.frames[k].at, f.at, middle)
 				}
 			}
-			if spacing := 10 * float64(u.stride); off > max(spacing, float64(end-start)/16) {
+			if spacing := 10 * float64(c.stride); off > max(spacing, float64(end-start)/16) {
 				t.Errorf("%d frames: segment %d is %g off", n, i, off)
 			}
 		}
 	}
 }
 
-// checkered is a picture with contrast, which is what the sharpest has most of.
-func checkered(s size, contrast byte) []byte {
+func TestCandidatesStayWithinMemory(t *testing.T) {
+	for _, c := range []struct{ n, bytes, want int }{
+		{8, 1280 * 720 * 3 / 2, 64},
+		{8, 4096 * 2304 * 3 / 2, 16}, // two a segment, whatever they take
+		{8, 1280 * 1280 * 3 / 2, 40},
+		{64, 1280 * 720 * 3 / 2, 128},
+	} {
+		if got := mostCandidates(c.n, c.bytes); got != c.want {
+			t.Errorf("%d frames of %d bytes: %d candidates, want %d", c.n, c.bytes, got, c.want)
+		}
+	}
+}
+
+// patterned is a picture with contrast, which is what the sharpest has most of.
+func patterned(s size, contrast byte) []byte {
 	data := make([]byte, s.bytes())
 	for i := range s.w * s.h {
-		data[i] = 100 + byte((i%s.w+i/s.w)%2)*contrast
+		data[i] = 100 + byte(i*7%5)*(contrast/4)
 	}
 	return data
 }
 
 func TestKeyFrameIsTheSharpestOfTheMiddle(t *testing.T) {
 	s := size{16, 16}
-	for _, n := range []int{1, 2, 3, 9, 16, 40, 300} {
-		var k keyFrames
+	for _, n := range []int{1, 2, 3, 9, 16, 24} {
+		c := candidates{most: 64}
 		for i := range n {
-			contrast := byte(10 + i%5)
+			contrast := byte(8 + i%2*4)
 			if i == n/2 {
 				contrast = 50
 			}
 			if i == 0 || i == n-1 {
 				contrast = 99 // sharp, but not in the middle
 			}
-			k.add(packet{at: int64(1000 + 10*i), data: checkered(s, contrast)}, 1000, s, func(packet) {})
-			if len(k.frames) > maxKeyFrames {
-				t.Fatalf("%d candidates", len(k.frames))
-			}
+			c.add(packet{at: int64(1000 + 10*i), data: patterned(s, contrast)}, func(packet) {})
 		}
-		start, end := int64(1000), int64(1000+10*n)
-		best := k.frames[k.pick(start, end)]
-		place := float64(best.at-start) / float64(end-start)
-		if n >= 3 && (place < 1./3 || place >= 2./3) {
-			t.Errorf("%d frames: key frame at %.2f", n, place)
+		if got := c.key(1000, int64(1000+10*n), s); n >= 3 && got != n/2 {
+			t.Errorf("%d frames: key frame %d, the sharpest is %d", n, got, n/2)
 		}
-		for _, f := range k.frames {
-			if p := float64(f.at-start) / float64(end-start); n >= 3 && p >= 1./3 && p < 2./3 && f.sharpness > best.sharpness {
-				t.Errorf("%d frames: %g is sharper than %g", n, f.sharpness, best.sharpness)
-			}
-		}
+	}
+}
+
+// TestKeyFrameOfALongClip has more candidates in its middle third than are
+// looked at.
+func TestKeyFrameOfALongClip(t *testing.T) {
+	s := size{16, 16}
+	c := candidates{most: 64}
+	for i := range 64 {
+		c.add(packet{at: int64(i), data: patterned(s, byte(10+i%2*50))}, func(packet) {})
+	}
+	if place := c.key(0, 64, s); place < 22 || place >= 43 {
+		t.Errorf("key frame %d of 64", place)
 	}
 }
 
 // TestKeyFrameOfASparseClip has nothing in its middle third.
 func TestKeyFrameOfASparseClip(t *testing.T) {
 	s := size{16, 16}
-	var k keyFrames
+	c := candidates{most: 64}
 	for _, at := range []int64{0, 10, 900} {
-		k.add(packet{at: at, data: checkered(s, 10)}, 0, s, func(packet) {})
+		c.add(packet{at: at, data: patterned(s, 10)}, func(packet) {})
 	}
-	if got := k.frames[k.pick(0, 1000)].at; got != 900 {
+	if got := c.frames[c.key(0, 1000, s)].at; got != 900 {
 		t.Errorf("key frame at %d, want that nearest to 500", got)
+	}
+}
+
+func TestGridsFollowWhatIsAsked(t *testing.T) {
+	for _, c := range []struct {
+		frames   int
+		shortest float64
+		want     grid
+	}{
+		{8, 1, 12}, {8, 60, 12}, {1, 1, 12}, {8, 0.5, 24}, {32, 1, 48}, {1, 0.25, 16}, {8, 0, 0}, {64, 0.01, 0},
+	} {
+		if got := stillsGrid(c.frames, c.shortest); got != c.want {
+			t.Errorf("%d frames of %g s: %d Hz, want %d", c.frames, c.shortest, got, c.want)
+		}
+	}
+}
+
+func TestPickerTakesTheFirstOfEachPeriod(t *testing.T) {
+	p, all := picker{grid: 12}, picker{}
+	var taken []int
+	for i := -3; i < 25; i++ {
+		if p.takes(float64(i) / 25) {
+			taken = append(taken, i)
+		}
+		if !all.takes(float64(i) / 25) {
+			t.Errorf("frame %d is not of all frames", i)
+		}
+	}
+	if want := []int{-3, -2, 0, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23}; !slices.Equal(taken, want) {
+		t.Errorf("taken %v, want %v", taken, want)
 	}
 }

@@ -17,7 +17,8 @@ type fate int
 const (
 	alive fate = iota
 	short      // not kept: its row says so
-	long       // cut again by another pass
+	long       // split and cut by another pass
+	again      // could not be copied: encoded by another pass
 )
 
 // A clip is one span while its parts come together. Times are in ticks of the
@@ -29,18 +30,21 @@ type clip struct {
 	row        dataset.Clip
 
 	passed [feeds]bool // the feed has gone past the end
-	times  []int64     // of the frames of an open clip, should it have to be split
+	begun  bool        // it has a frame
+	times  []int64     // of its frames, where it may have to be split or copied
 
 	// The video's way to the encoder: frames wait in held until it is known that
-	// the clip is not too short.
+	// the clip is not too short, and whether it can be copied.
 	held      []packet
 	heldBytes int
 	slot      int64 // place on the encoder's clock; 0 while there is none
+	isCopied  bool  // its video does not go to the encoder
 	sent      int64 // samples of its sound that have
 
-	uniform   uniform
-	keyFrames keyFrames
-	motion    measure.Motion
+	stills candidates
+	looked picker // of stills, where the feed has every frame
+	moved  picker
+	motion measure.Motion
 
 	// What comes back.
 	frames   []coded  // video packets in decoding order
@@ -54,9 +58,11 @@ type clip struct {
 	frameAt  []float64
 }
 
-// isComplete tells that nothing more is to come for the clip.
-func (c *clip) isComplete(hasAudio bool) bool {
-	return c.isAsked && c.hasVideo && (c.hasAudio || !hasAudio) && c.image != nil && len(c.smalls) == len(c.frameAt)
+// isComplete tells that nothing more is to come for the clip, which is made in
+// the given lanes.
+func (c *clip) isComplete(job *encodeJob) bool {
+	return c.isAsked && (c.hasVideo || !job.has(videoLane)) && (c.hasAudio || !job.has(audioLane)) &&
+		c.image != nil && len(c.smalls) == len(c.frameAt)
 }
 
 // clock is the number of ticks a second in which times of pictures are counted.

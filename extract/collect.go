@@ -123,7 +123,7 @@ func (k *collector) still(p coded) error {
 }
 
 func (k *collector) settle(c *clip) error {
-	if !c.isComplete(k.job.lanes() == lanes) {
+	if !c.isComplete(&k.job) {
 		return nil
 	}
 	delete(k.bySlot, c.slot)

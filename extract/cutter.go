@@ -64,6 +64,7 @@ func (p *pass) cut(pk packet) error {
 			}
 		}
 		open = &clip{start: pk.at, end: openEnd}
+		p.prepare(open)
 		p.clips = append(p.clips, open)
 	}
 	open.times = append(open.times, pk.at)
@@ -92,10 +93,10 @@ func (p *pass) closeClip(c *clip, end int64) error {
 		return p.done(c)
 	}
 	p.cuts.numbered++
-	c.times = nil
-	if len(c.held) > 0 {
-		p.startVideo(c)
+	if !p.m.canCopy {
+		c.times = nil
 	}
+	p.decideVideo(c)
 	return nil
 }
 
@@ -105,16 +106,11 @@ func pieces(length, longest int64) int { return int((length + longest - 1) / lon
 // abandon lets go of what a clip has gathered.
 func (p *pass) abandon(c *clip, f fate) {
 	c.fate = f
-	for _, pk := range c.held {
+	p.release(c)
+	for _, pk := range c.stills.frames {
 		p.free(pk)
 	}
-	for _, pk := range c.uniform.frames {
-		p.free(pk)
-	}
-	for _, k := range c.keyFrames.frames {
-		p.free(k.packet)
-	}
-	c.held, c.uniform, c.keyFrames = nil, uniform{}, keyFrames{}
+	c.stills = candidates{}
 	p.back.drop(c)
 }
 

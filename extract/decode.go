@@ -16,6 +16,7 @@ import (
 // packet is what a feed gives at a time: a frame, or some sound.
 type packet struct {
 	feed feed
+	key  bool // of feed copied: decoding can start here
 	// at is the time since the container's start: in ticks of media.clock for
 	// pictures, in samples for sound.
 	at   int64
@@ -100,7 +101,7 @@ func (m *media) readFeed(ctx context.Context, f feed, r io.Reader, pools *pools,
 	for err == nil {
 		var frame nut.Frame
 		if frame, err = in.Next(pools.get(f)); err == nil {
-			err = send(packet{feed: f, at: frame.PTS - clockOffset*ticks, data: frame.Data})
+			err = send(packet{feed: f, key: frame.Key, at: frame.PTS - clockOffset*ticks, data: frame.Data})
 		}
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -110,7 +111,7 @@ func (m *media) readFeed(ctx context.Context, f feed, r io.Reader, pools *pools,
 }
 
 func (f feed) String() string {
-	return [...]string{taps: "cut taps", clips: "clip frames", smalls: "uniform frames", images: "key frames",
+	return [...]string{taps: "cut taps", copied: "coded frames", clips: "clip frames", stills: "stills",
 		native: "sound", sound: "separate sound"}[f]
 }
 

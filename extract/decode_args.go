@@ -15,9 +15,9 @@ type feed int
 
 const (
 	taps   feed = iota // what the cut detector needs of every frame
+	copied             // the video as it is coded in the source, for clips that need no encoding
 	clips              // every frame at the clip's size
-	smalls             // frames of the grid at the size of uniform frames
-	images             // frames of the coarse grid at the size of the key frame
+	stills             // frames of a grid at the key frame's size, for the key frame and the uniform ones
 	native             // sound at the source's rate, for the clip
 	sound              // sound as it is stored separately
 	feeds
@@ -26,15 +26,6 @@ const (
 // clockOffset is added to all times between the decoder and us, since NUT has no
 // times below 0, and frames before the container's start have such.
 const clockOffset = 1 << 12 // seconds
-
-// Grids of frames, in Hz. Of the fine one come the uniform frames: 8 of a clip of
-// a second or more lie at most 1/24 s from where they are asked. Of the coarse
-// one comes the key frame: four candidates a second are enough to avoid a blink
-// or a blur, and more only move bytes.
-const (
-	fineGrid   = 12
-	coarseGrid = 4
-)
 
 // media is what a source is and what is to be made of it.
 type media struct {
@@ -49,11 +40,16 @@ type media struct {
 	isIndexed bool
 
 	plan  *scenecut.Plan // nil: not cut by content
+	mode  string         // Settings.ClipMode
 	clip  size
 	image size
 	small size
 	color colours
 	clock clock // of pictures
+
+	// canCopy says that the clips' video may be copied from the source, where it
+	// is exact.
+	canCopy bool
 
 	nativeRate, nativeChannels int
 	soundRate, soundChannels   int
@@ -64,10 +60,37 @@ func (m *media) has(f feed) bool {
 	switch f {
 	case taps:
 		return m.plan != nil
-	case native, sound:
+	case copied:
+		return m.canCopy
+	case stills:
+		return !m.clipsAreStills()
+	case native:
+		return m.audio != nil && m.mode != ClipNone
+	case sound:
 		return m.audio != nil
 	}
 	return true
+}
+
+// clipsAreStills tells whether the frames of clips are what the feed of stills
+// would give, so that it is not needed.
+func (m *media) clipsAreStills() bool { return m.mode != ClipNone && m.clip == m.image }
+
+// stillsFrom is the feed that stills are taken from.
+func (m *media) stillsFrom() feed {
+	if m.clipsAreStills() {
+		return clips
+	}
+	return stills
+}
+
+// clipFrame is the size of the frames of feed clips: where no video is made,
+// only their times matter.
+func (m *media) clipFrame() size {
+	if m.mode == ClipNone {
+		return size{2, 2}
+	}
+	return m.clip
 }
 
 // frameBytes is the size of one frame of a feed of pictures.
@@ -75,11 +98,11 @@ func (m *media) frameBytes(f feed) int {
 	switch f {
 	case taps:
 		return m.plan.FrameBytes()
+	case copied:
+		return maxCoded
 	case clips:
-		return m.clip.bytes()
-	case smalls:
-		return m.small.bytes()
-	case images:
+		return m.clipFrame().bytes()
+	case stills:
 		return m.image.bytes()
 	}
 	panic(fmt.Sprintf("extract: feed %d has no frames", f))
@@ -92,8 +115,8 @@ const damagedShare = "0.01"
 
 // decodeJob is the run of ffmpeg that decodes m from one second to another (0:
 // to the end). Its outputs are the feeds that m has, in their order, each a NUT
-// stream. Every frame is taken to be of the grids if wholeGrid is set.
-func decodeJob(m *media, from, until int, wholeGrid bool) (ffmpeg.Job, error) {
+// stream. looked is the grid of stills.
+func decodeJob(m *media, from, until int, looked grid) (ffmpeg.Job, error) {
 	var maps [][]byte
 	if m.plan != nil {
 		maps = m.plan.Maps()
@@ -117,7 +140,7 @@ func decodeJob(m *media, from, until int, wholeGrid bool) (ffmpeg.Job, error) {
 		job.Args = append(job.Args, m.plan.MapArgs(ffmpeg.InputURL(i))...)
 		job.Inputs = append(job.Inputs, ffmpeg.Copy(bytes.NewReader(data)))
 	}
-	job.Args = append(job.Args, "-filter_complex", m.graph(len(maps), wholeGrid))
+	job.Args = append(job.Args, "-filter_complex", m.graph(len(maps), looked))
 	for f := range feeds {
 		if !m.has(f) {
 			continue
@@ -130,7 +153,7 @@ func decodeJob(m *media, from, until int, wholeGrid bool) (ffmpeg.Job, error) {
 }
 
 // graph is the filtergraph of all pictures.
-func (m *media) graph(maps int, wholeGrid bool) string {
+func (m *media) graph(maps int, looked grid) string {
 	v := m.video.Video
 	// This scale does nothing until a frame of another size or format comes.
 	source := fmt.Sprintf("[0:%d]scale=%d:%d:flags=bicubic", m.video.Index, v.Width, v.Height)
@@ -147,35 +170,44 @@ func (m *media) graph(maps int, wholeGrid bool) string {
 	case "tt", "bb", "tb", "bt":
 		source += ",bwdif=mode=send_frame:deint=interlaced" // one frame out for each in
 	}
-	fine, coarse := grid(fineGrid), grid(coarseGrid)
-	if wholeGrid {
-		fine, coarse = "null", "null"
+	frames := storeFilter(v, m.color, m.clip)
+	if m.mode == ClipNone {
+		to := m.clipFrame()
+		frames = fmt.Sprintf("crop=min(iw\\,%d):min(ih\\,%d):0:0,scale=%[1]d:%[2]d,format=yuv420p", to.w, to.h)
 	}
-	chains = append(chains,
+	if !m.has(stills) {
+		return strings.Join(append(chains, source+","+frames+"[clips]"), ";")
+	}
+	return strings.Join(append(chains,
 		source+",split[whole][picked]",
-		"[whole]"+storeFilter(v, m.color, m.clip)+"[clips]",
-		"[picked]"+fine+",split[fine][rest]",
-		"[fine]"+storeFilter(v, m.color, m.small)+"[smalls]",
-		"[rest]"+coarse+","+storeFilter(v, m.color, m.image)+"[images]")
-	return strings.Join(chains, ";")
+		"[whole]"+frames+"[clips]",
+		"[picked]"+looked.filter()+storeFilter(v, m.color, m.image)+"[stills]"), ";")
 }
 
-// grid selects the first frame in each period of a grid of so many Hz.
-func grid(hz int) string {
-	return fmt.Sprintf("select='isnan(prev_selected_t)+gt(floor(t*%d),floor(prev_selected_t*%[1]d))'", hz)
+// filter selects the frames of a grid; it ends in a comma, if it is anything.
+func (g grid) filter() string {
+	if g == 0 {
+		return ""
+	}
+	return fmt.Sprintf("select='isnan(prev_selected_t)+gt(floor(t*%d),floor(prev_selected_t*%[1]d))',", g)
 }
 
 func (m *media) outputArgs(f feed) []string {
 	var args []string
-	if f == native || f == sound {
+	switch f {
+	case native, sound:
 		rate, channels := m.nativeRate, m.nativeChannels
 		if f == sound {
 			rate, channels = m.soundRate, m.soundChannels
 		}
 		args = []string{"-map", fmt.Sprintf("0:%d", m.audio.Index), "-c:a", "pcm_s16le",
 			"-ar", strconv.Itoa(rate), "-ac", strconv.Itoa(channels)}
-	} else {
-		label := [...]string{taps: "[taps]", clips: "[clips]", smalls: "[smalls]", images: "[images]"}[f]
+	case copied:
+		// Start codes instead of lengths, and parameter sets before each IDR
+		// picture, whatever the container has.
+		args = []string{"-map", fmt.Sprintf("0:%d", m.video.Index), "-c:v", "copy", "-bsf:v", "h264_mp4toannexb"}
+	default:
+		label := [...]string{taps: "[taps]", clips: "[clips]", stills: "[stills]"}[f]
 		// Times stay as they are, in the source's own units.
 		args = []string{"-map", label, "-c:v", "rawvideo", "-fps_mode", "passthrough",
 			"-enc_time_base", fmt.Sprintf("1:%d", m.clock)}

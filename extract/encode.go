@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
 	ffgo "github.com/u2takey/ffmpeg-go"
@@ -80,15 +81,15 @@ func encode(ctx context.Context, tools ffmpeg.Tools, job encodeJob, pools *pools
 	p, err := tools.Start(ctx, ffmpeg.Job{
 		Args:    job.args(),
 		Inputs:  []ffmpeg.Feed{job.feed(first, in, pools)},
-		Outputs: int(job.lanes()),
+		Outputs: len(job.lanes()),
 		Limits:  decodeLimits(job.m.duration),
 	})
 	if err != nil {
 		return err
 	}
 	var g errgroup.Group
-	for l := range job.lanes() {
-		r := p.Output(int(l))
+	for i, l := range job.lanes() {
+		r := p.Output(i)
 		g.Go(func() error {
 			defer r.Close()
 			return readCoded(l, r, send)
@@ -101,22 +102,38 @@ func encode(ctx context.Context, tools ffmpeg.Tools, job encodeJob, pools *pools
 	return readErr
 }
 
-func (j encodeJob) lanes() lane {
-	if j.m.audio == nil {
-		return audioLane
+// has tells whether the encoder has a lane.
+func (j encodeJob) has(l lane) bool {
+	switch l {
+	case videoLane:
+		return j.m.mode != ClipNone
+	case audioLane:
+		return j.m.has(native)
 	}
-	return lanes
+	return true
+}
+
+// lanes are those that the encoder has, in the order of its streams.
+func (j encodeJob) lanes() []lane {
+	var have []lane
+	for l := range lanes {
+		if j.has(l) {
+			have = append(have, l)
+		}
+	}
+	return have
 }
 
 // feed writes the encoder's input. It must end when ctx does.
 func (j encodeJob) feed(first message, in <-chan message, pools *pools) ffmpeg.Feed {
 	return func(ctx context.Context, w io.Writer) error {
-		out, err := nut.NewWriter(w, j.streams())
+		lanes := j.lanes()
+		out, err := nut.NewWriter(w, j.streams(lanes))
 		if err != nil {
 			return err
 		}
 		for m, ok := first, true; ok; {
-			if err := out.WriteFrame(nut.Frame{Stream: int(m.lane), PTS: m.at, Key: true, Data: m.data}); err != nil {
+			if err := out.WriteFrame(nut.Frame{Stream: slices.Index(lanes, m.lane), PTS: m.at, Key: true, Data: m.data}); err != nil {
 				return err
 			}
 			if m.done != feeds {
@@ -132,21 +149,26 @@ func (j encodeJob) feed(first message, in <-chan message, pools *pools) ffmpeg.F
 	}
 }
 
-func (j encodeJob) streams() []nut.Stream {
-	picture := func(s size, ticks int64) nut.Stream {
-		return nut.Stream{Class: nut.ClassVideo, FourCC: nut.FourCCYUV420P, TimeBase: nut.Rational{Num: 1, Den: ticks}, Width: s.w, Height: s.h}
-	}
-	streams := []nut.Stream{
-		videoLane: picture(j.m.clip, int64(j.m.clock)),
-		imageLane: picture(j.m.image, 1),
-		smallLane: picture(j.m.small, 1),
-	}
-	if j.lanes() == lanes {
-		rate := nut.Rational{Num: int64(j.m.nativeRate), Den: 1}
-		streams = append(streams, nut.Stream{Class: nut.ClassAudio, FourCC: nut.FourCCS16LE,
-			TimeBase: nut.Rational{Num: 1, Den: rate.Num}, SampleRate: rate, Channels: j.m.nativeChannels})
+func (j encodeJob) streams(have []lane) []nut.Stream {
+	var streams []nut.Stream
+	for _, l := range have {
+		streams = append(streams, j.stream(l))
 	}
 	return streams
+}
+
+// stream is what goes into a lane.
+func (j encodeJob) stream(l lane) nut.Stream {
+	if l == audioLane {
+		rate := nut.Rational{Num: int64(j.m.nativeRate), Den: 1}
+		return nut.Stream{Class: nut.ClassAudio, FourCC: nut.FourCCS16LE,
+			TimeBase: nut.Rational{Num: 1, Den: rate.Num}, SampleRate: rate, Channels: j.m.nativeChannels}
+	}
+	of, ticks := j.m.image, int64(1) // stills are numbered
+	if l == videoLane {
+		of, ticks = j.m.clip, int64(j.m.clock)
+	}
+	return nut.Stream{Class: nut.ClassVideo, FourCC: nut.FourCCYUV420P, TimeBase: nut.Rational{Num: 1, Den: ticks}, Width: of.w, Height: of.h}
 }
 
 // args is the run of ffmpeg that encodes: one NUT input, a NUT output a lane.
@@ -157,8 +179,8 @@ func (j encodeJob) args() []string {
 		"protocol_whitelist": "pipe", "f": "nut",
 	})
 	var outputs []*ffgo.Stream
-	for l := range j.lanes() {
-		outputs = append(outputs, ffgo.Output([]*ffgo.Stream{in.Get(strconv.Itoa(int(l)))}, ffmpeg.OutputURL(1, int(l)), ffgo.KwArgs{
+	for i, l := range j.lanes() {
+		outputs = append(outputs, ffgo.Output([]*ffgo.Stream{in.Get(strconv.Itoa(i))}, ffmpeg.OutputURL(1, i), ffgo.KwArgs{
 			"threads": "1", // other numbers give other bytes
 			"fflags":  "+bitexact", "flags:v": "+bitexact", "flags:a": "+bitexact",
 			"avoid_negative_ts": "disabled", "write_index": "0", "f": "nut",
@@ -174,10 +196,15 @@ func (j encodeJob) laneArgs(l lane) ffgo.KwArgs {
 	case audioLane:
 		return ffgo.KwArgs{"c:a": "aac", "b:a": strconv.Itoa(aacBitrate(j.m.nativeRate, j.m.nativeChannels))}
 	}
+	to := j.m.image
+	if l == smallLane {
+		to = j.m.small
+	}
 	return ffgo.KwArgs{
 		"fps_mode": "passthrough", "enc_time_base": "1:1",
 		// JFIF is full-range BT.601 whatever the video is.
-		"vf":  "scale=in_color_matrix=" + j.m.color.swscaleMatrix() + ":in_range=tv:out_color_matrix=bt601:out_range=pc,format=yuvj420p",
+		"vf": fmt.Sprintf("scale=%d:%d:flags=%s:in_color_matrix=%s:in_range=tv:out_color_matrix=bt601:out_range=pc,format=yuvj420p",
+			to.w, to.h, scaler, j.m.color.swscaleMatrix()),
 		"c:v": "mjpeg", "color_range": "pc", "q:v": strconv.Itoa(j.settings.JPEGQuantizer),
 	}
 }
@@ -208,10 +235,10 @@ func (j encodeJob) videoArgs() ffgo.KwArgs {
 	return args
 }
 
-// maxCoded bounds a coded packet: no frame is larger coded than raw but for
-// headers, and no AAC packet than 8 KiB.
+// maxCoded bounds a coded packet, in bytes: it is what a row takes of one blob.
+const maxCoded = 64 << 20
+
 func readCoded(l lane, r io.Reader, send func(coded) error) error {
-	const maxCoded = 64 << 20
 	in, err := nut.NewReader(r, maxCoded)
 	if err != nil {
 		return fmt.Errorf("read what the encoder makes: %w", err)

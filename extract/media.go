@@ -48,7 +48,18 @@ func newMedia(path string, probe *ffmpeg.Probe, s Settings, isCut bool) (*media,
 		m.plan = &plan
 	}
 	m.takeAudio(probe, s)
+	m.mode = s.ClipMode
+	m.canCopy = m.mode == ClipCopy && m.isCopyable()
 	return m, nil
+}
+
+// isCopyable tells whether the source's video can be a clip's as it is, at best.
+func (m *media) isCopyable() bool {
+	v := m.video.Video
+	isProgressive := v.FieldOrder == "" || v.FieldOrder == "progressive" || v.FieldOrder == "unknown"
+	return m.video.Codec == "h264" && v.PixelFormat == "yuv420p" && isProgressive && m.color.hdr == "" &&
+		v.Rotation == 0 && !v.Flip && shownSize(v) == m.clip && m.clip == size{v.Width, v.Height} &&
+		m.video.TimeBase == ffmpeg.Rational{Num: 1, Den: m.video.TimeBase.Den} && clockOf(m.video.TimeBase) <= 1e6
 }
 
 // takeAudio chooses the sound: the stream marked default, else the first that

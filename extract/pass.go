@@ -35,6 +35,8 @@ type pass struct {
 	cuts  *cutter
 	pools *pools
 
+	looked   grid            // of stills
+	pictures []feed          // those of the clips' frames and of the stills
 	clips    []*clip         // in order of time, from the first that a feed still needs
 	at       [feeds]int      // by feed: the clip that its next packet may belong to
 	waiting  [feeds][]packet // frames later than known
@@ -44,6 +46,7 @@ type pass struct {
 	// known is the tick up to which it is known which clip a frame belongs to, and
 	// where in it.
 	known    int64
+	coded    codedVideo
 	heard    int // clips before this one have had their sound sent
 	finished int // clips before this one have had all feeds
 
@@ -72,8 +75,11 @@ const (
 
 // run makes the pass. An error of the decoder alone is returned apart: what it
 // decoded before is done.
-func (p *pass) run(ctx context.Context, wholeGrid bool) (decodeErr, err error) {
-	job, err := decodeJob(p.m, p.from, p.until, wholeGrid)
+func (p *pass) run(ctx context.Context) (decodeErr, err error) {
+	for _, c := range p.clips {
+		p.prepare(c)
+	}
+	job, err := decodeJob(p.m, p.from, p.until, p.looked)
 	if err != nil {
 		return nil, err
 	}
@@ -162,6 +168,9 @@ func (p *pass) take(ctx context.Context, pk packet) error {
 	case pk.end:
 		p.ended[pk.feed] = true
 		err = p.endOf(pk.feed)
+	case pk.feed == copied:
+		pk.at += int64(p.from) * int64(p.m.clock)
+		p.coded.add(pk)
 	case pk.feed == native:
 		p.native.add(pk.at+int64(p.from)*int64(p.native.rate), pk.data)
 		p.free(pk)
@@ -247,7 +256,7 @@ func (p *pass) picture(pk packet) error {
 
 // assignAll gives the frames that are known to belong to a clip to it.
 func (p *pass) assignAll() {
-	for _, f := range []feed{clips, smalls, images} {
+	for _, f := range p.pictures {
 		n := 0
 		for n < len(p.waiting[f]) && p.waiting[f][n].at <= p.known {
 			p.waitSize -= len(p.waiting[f][n].data)
@@ -257,6 +266,11 @@ func (p *pass) assignAll() {
 		p.waiting[f] = slices.Delete(p.waiting[f], 0, n)
 		if p.ended[f] && p.known == math.MaxInt64 {
 			p.passUntil(f, math.MaxInt64)
+		}
+	}
+	if p.m.canCopy {
+		for _, c := range p.clips {
+			p.decideVideo(c)
 		}
 	}
 }
@@ -282,14 +296,28 @@ func (p *pass) assign(pk packet) {
 	}
 	switch pk.feed {
 	case clips:
+		if p.m.clipsAreStills() && c.looked.takes(p.m.clock.seconds(pk.at)) {
+			p.look(c, packet{feed: stills, at: pk.at, data: append(p.pools.get(stills), pk.data...)})
+		}
 		p.hold(c, pk)
-	case smalls:
-		s := p.m.small
-		c.motion.Add(pk.data[:s.w*s.h], s.w, s.h)
-		c.uniform.add(pk, p.free)
-	case images:
-		c.keyFrames.add(pk, c.start, p.m.image, p.free)
+	case stills:
+		p.look(c, pk)
 	}
+}
+
+// look takes a frame of the stills' grid.
+func (p *pass) look(c *clip, pk packet) {
+	s := p.m.image
+	if c.moved.takes(p.m.clock.seconds(pk.at)) {
+		c.motion.Add(pk.data[:s.w*s.h], s.w, s.h)
+	}
+	c.stills.add(pk, p.free)
+}
+
+// prepare makes a clip ready for its frames.
+func (p *pass) prepare(c *clip) {
+	c.stills.most = mostCandidates(p.job.settings.Frames, p.m.image.bytes())
+	c.looked, c.moved = picker{grid: p.looked}, picker{grid: motionGrid}
 }
 
 func (p *pass) free(pk packet) { p.pools.put(pk.feed, pk.data) }
@@ -303,7 +331,8 @@ func (p *pass) finishClips(ctx context.Context) error {
 			break
 		}
 		if c.fate == alive {
-			if !c.passed[clips] || !c.passed[smalls] || !c.passed[images] ||
+			if !c.passed[clips] || !c.passed[p.m.stillsFrom()] || len(c.held) > 0 ||
+				c.isCopied && !p.coded.holds(c) && !p.ended[copied] ||
 				p.m.audio != nil && p.sound.end() < sampleAt(p.sound.rate, c.row.End) {
 				break
 			}
@@ -320,12 +349,19 @@ func (p *pass) finishClips(ctx context.Context) error {
 	if p.m.audio != nil && needed > math.MinInt64 {
 		p.sound.forget(sampleAt(p.sound.rate, p.m.clock.seconds(needed)))
 	}
-	n := min(p.at[clips], p.at[smalls], p.at[images], p.finished)
-	if p.m.audio != nil {
+	p.coded.forget(needed)
+	n := p.finished
+	for _, f := range p.pictures {
+		n = min(n, p.at[f])
+	}
+	if p.m.has(native) {
 		n = min(n, p.heard)
 		p.heard -= n
 	}
 	p.clips = slices.Delete(p.clips, 0, n)
-	p.at[clips], p.at[smalls], p.at[images], p.finished = p.at[clips]-n, p.at[smalls]-n, p.at[images]-n, p.finished-n
+	for _, f := range p.pictures {
+		p.at[f] -= n
+	}
+	p.finished -= n
 	return nil
 }

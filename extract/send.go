@@ -12,28 +12,67 @@ import (
 // given span starts between two frames or before there are any: whatever counts
 // from the start, sound, stills and subtitles, counts from a frame.
 func (p *pass) hold(c *clip, pk packet) {
-	if p.cuts == nil && c.slot == 0 {
+	if !c.begun && p.cuts == nil {
 		c.start, c.row.Start = pk.at, p.m.clock.seconds(pk.at)
 	}
-	if c.slot == 0 && c.end == openEnd && pk.at-c.start < p.cuts.min && c.heldBytes+len(pk.data) <= maxHeld {
+	c.begun = true
+	if p.cuts == nil && p.m.canCopy {
+		c.times = append(c.times, pk.at)
+	}
+	switch {
+	case p.m.mode == ClipNone || c.isCopied:
+		p.free(pk)
+	case c.slot != 0:
+		p.sendFrame(c, pk)
+	default:
 		c.held = append(c.held, pk)
 		c.heldBytes += len(pk.data)
-		return
+		p.decideVideo(c)
 	}
-	p.startVideo(c)
-	p.sendFrame(c, pk)
 }
 
-// startVideo gives a clip its place on the encoder's clock.
-func (p *pass) startVideo(c *clip) {
-	if c.slot != 0 {
+// decideVideo lets go of the frames that a clip holds back as soon as it is known
+// where they go: nowhere if its video is copied, else to the encoder once it is
+// not too short. Frames that take too much memory are encoded on the chance.
+func (p *pass) decideVideo(c *clip) {
+	if len(c.held) == 0 {
 		return
 	}
+	isFull := c.heldBytes > maxHeld
+	if p.m.canCopy && !isFull {
+		first, isKnown := p.coded.start(c.start, p.ended[copied])
+		if !isKnown {
+			return
+		}
+		if first >= 0 {
+			c.isCopied = true
+			p.release(c)
+			p.place(c)
+			return
+		}
+	}
+	last := c.held[len(c.held)-1].at
+	if c.end == openEnd && last-c.start < p.cuts.min && !isFull {
+		return
+	}
+	p.place(c)
+	for _, pk := range c.held {
+		p.sendFrame(c, pk)
+	}
+	c.held = nil
+}
+
+// place gives a clip its place on the encoder's clock.
+func (p *pass) place(c *clip) {
 	p.lastSlot++
 	c.slot = p.lastSlot
 	p.back.expect(c)
+}
+
+// release frees the frames that a clip holds back.
+func (p *pass) release(c *clip) {
 	for _, pk := range c.held {
-		p.sendFrame(c, pk)
+		p.free(pk)
 	}
 	c.held = nil
 }
@@ -55,12 +94,12 @@ const (
 
 // sendSound sends what there is of the sound of clips, in their order.
 func (p *pass) sendSound() {
-	if p.m.audio == nil {
+	if !p.m.has(native) {
 		return
 	}
 	for p.heard < len(p.clips) {
 		c := p.clips[p.heard]
-		if c.fate == alive && !(c.passed[clips] && c.slot == 0) && !p.sendSoundOf(c) {
+		if c.fate == alive && !(c.passed[clips] && !c.begun) && !p.sendSoundOf(c) {
 			break
 		}
 		if c.sent > 0 {
@@ -118,29 +157,21 @@ func (p *pass) finish(ctx context.Context, c *clip) error {
 	if err := p.trim(c); err != nil {
 		return p.giveUp(c, err)
 	}
-	if c.slot == 0 {
+	if !c.begun {
 		return p.giveUp(c, dataset.Fail(dataset.TooShort, "no frame of the source lies in it"))
 	}
-	if len(c.keyFrames.frames) == 0 || len(c.uniform.frames) == 0 {
+	if len(c.stills.frames) == 0 {
 		return p.giveUp(c, dataset.Fail(dataset.TooShort, "no frame that is looked at lies in it"))
+	}
+	if c.isCopied && !p.coded.copyTo(c) {
+		p.abandon(c, again)
+		return p.done(c)
 	}
 	c.row.Motion = c.motion.Mean()
 	if err := p.separateSound(ctx, c); err != nil {
 		return p.giveUp(c, err)
 	}
-	key := c.keyFrames.pick(c.start, c.end)
-	for i, f := range c.keyFrames.frames {
-		if i == key {
-			c.row.ImageTime = p.m.clock.seconds(f.at) - c.row.Start
-			p.back.ask(c, imageLane)
-			p.out = append(p.out, message{lane: imageLane, at: p.back.asked[imageLane], data: f.data, done: images})
-		} else {
-			p.free(f.packet)
-		}
-	}
-	c.order = c.uniform.pick(p.job.settings.Frames, c.start, c.end)
-	p.askUniform(c)
-	c.keyFrames, c.uniform = keyFrames{}, uniform{}
+	p.askStills(c)
 	c.isAsked = true
 	return nil
 }
@@ -164,23 +195,40 @@ func (p *pass) trim(c *clip) error {
 	return nil
 }
 
-// askUniform asks for a JPEG of each frame in the clip's order, once for those
-// that are there twice.
-func (p *pass) askUniform(c *clip) {
+// askStills asks for a JPEG of the key frame and of each uniform frame, once for
+// those that are there twice.
+func (p *pass) askStills(c *clip) {
+	key := c.stills.key(c.start, c.end, p.m.image)
+	c.order = c.stills.uniform(p.job.settings.Frames, c.start, c.end)
+	ask := func(l lane, f packet, done feed) {
+		p.back.ask(c, l)
+		p.out = append(p.out, message{lane: l, at: p.back.asked[l], data: f.data, done: done})
+	}
 	next := 0 // of order
-	for i, f := range c.uniform.frames {
-		if next == len(c.order) || c.order[next] != i {
-			p.free(f)
-			continue
+	for i, f := range c.stills.frames {
+		at := p.m.clock.seconds(f.at) - c.row.Start
+		isUniform := next < len(c.order) && c.order[next] == i
+		if i == key {
+			c.row.ImageTime = at
+			if isUniform {
+				ask(imageLane, f, feeds) // it is still needed
+			} else {
+				ask(imageLane, f, stills)
+			}
 		}
 		for next < len(c.order) && c.order[next] == i {
 			c.order[next] = len(c.frameAt)
 			next++
 		}
-		c.frameAt = append(c.frameAt, p.m.clock.seconds(f.at)-c.row.Start)
-		p.back.ask(c, smallLane)
-		p.out = append(p.out, message{lane: smallLane, at: p.back.asked[smallLane], data: f.data, done: smalls})
+		switch {
+		case isUniform:
+			c.frameAt = append(c.frameAt, at)
+			ask(smallLane, f, stills)
+		case i != key:
+			p.free(f)
+		}
 	}
+	c.stills = candidates{}
 }
 
 // giveUp makes a clip's row a failed one. An error that is not the clip's ends

@@ -26,6 +26,8 @@ type Settings struct {
 	MinClip time.Duration `json:"min_clip"`
 	MaxClip time.Duration `json:"max_clip"`
 
+	// ClipMode is how the clips' video is made.
+	ClipMode string `json:"clip_mode"`
 	// ClipHeight is the most lines of a clip's video.
 	ClipHeight Lines `json:"clip_height"`
 	// CRF and Preset are x264's.
@@ -57,6 +59,7 @@ func DefaultSettings() Settings {
 		CutMinFrames:    scenecut.DefaultMinSceneFrames,
 		MinClip:         time.Second,
 		MaxClip:         time.Minute,
+		ClipMode:        ClipEncode,
 		ClipHeight:      360,
 		CRF:             23, // x264's own default
 		Preset:          "veryfast",
@@ -82,7 +85,7 @@ func (s Settings) MarshalJSON() ([]byte, error) {
 
 // Bounds of settings, which keep the memory of a source's open clip bounded.
 const (
-	maxFrames  = 64               // of the 128 candidates that are kept
+	maxFrames  = 64               // of at least 128 candidates
 	maxMaxClip = 10 * time.Minute // 64 MiB, the most that a row takes of video, are 15 at 360 lines
 	maxSide    = 1 << 14          // of pictures; mjpeg's and x264's own limit
 	minRate    = 8000             // Hz: telephones
@@ -99,6 +102,8 @@ func (s Settings) Validate() error {
 		return fmt.Errorf("min_clip %v and max_clip %v: want 0 <= min_clip <= max_clip <= %v", s.MinClip, s.MaxClip, maxMaxClip)
 	case s.CutThreshold <= 0 || s.CutMinFrames < 0:
 		return errors.New("cut_threshold must be above 0 and cut_min_frames not below")
+	case s.ClipMode != ClipEncode && s.ClipMode != ClipCopy && s.ClipMode != ClipNone:
+		return fmt.Errorf("clip_mode %q: want encode, copy or none", s.ClipMode)
 	case s.ClipHeight < 0 || s.ClipHeight == 1 || s.ClipHeight > maxSide:
 		return fmt.Errorf("clip_height %d: want source or 2 to %d", s.ClipHeight, maxSide)
 	case s.CRF < 0 || s.CRF > 51 || s.Preset == "":
@@ -120,6 +125,19 @@ func (s Settings) Validate() error {
 	}
 	return nil
 }
+
+// Values of Settings.ClipMode.
+const (
+	// ClipEncode encodes every clip.
+	ClipEncode = "encode"
+	// ClipCopy copies what the source has coded where that is exact: where the clip
+	// begins with an IDR picture, no frame outside of it is stored among its own,
+	// and the source is progressive 4:2:0 H.264 of 8 bits, upright, with square
+	// pixels, of an even size that is not above ClipHeight. The others are encoded.
+	ClipCopy = "copy"
+	// ClipNone makes no video: frames, sound and measures only.
+	ClipNone = "none"
+)
 
 // Values of Settings.Cut.
 const (

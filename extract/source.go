@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"time"
 
 	"micodata/dataset"
 	"micodata/internal/ffmpeg"
@@ -24,8 +23,9 @@ type extraction struct {
 	tracks []track // subtitles
 	pools  *pools
 
-	numbered  int // clips that have a number
-	longs     []*clip
+	numbered  int     // clips that have a number
+	longs     []*clip // to be split
+	again     []*clip // left to another pass
 	decodeErr error   // the decoder's, of the first pass
 	decoded   float64 // seconds, up to the end of the last frame
 }
@@ -109,20 +109,15 @@ func (e *extraction) extract(ctx context.Context) error {
 	return e.findSpans(ctx)
 }
 
-// wholeGridBelow is the length of a clip below which the grids could miss it, or
-// leave it little choice: a period and up to a frame pass before the next choice,
-// and a given span is up to a frame shorter than it says.
-const wholeGridBelow = 3 * time.Second / coarseGrid
-
 // findSpans cuts the source while it is decoded, then splits the scenes that
 // turned out too long.
 func (e *extraction) findSpans(ctx context.Context) error {
 	s := e.env.Settings
 	cuts := newCutter(s, e.m)
-	p := e.newPass(s.MaxClip.Seconds())
+	p := e.newPass(e.m, s.MinClip.Seconds(), s.MaxClip.Seconds())
 	p.cuts = cuts
 	var err error
-	e.decodeErr, err = p.run(ctx, s.MinClip < wholeGridBelow)
+	e.decodeErr, err = p.run(ctx)
 	e.numbered, e.decoded = cuts.numbered, e.m.clock.seconds(p.pace.end())
 	if err != nil {
 		return err
@@ -130,17 +125,14 @@ func (e *extraction) findSpans(ctx context.Context) error {
 	if cuts.seen == 0 {
 		return e.nothingDecoded()
 	}
-	if len(e.longs) > 0 {
-		var parts []*clip
-		for _, c := range e.longs {
-			parts = append(parts, c.split(cuts.max)...)
+	for _, c := range e.longs {
+		for _, part := range c.split(cuts.max) {
+			part.row.Start, part.row.End = e.m.clock.seconds(part.start), e.m.clock.seconds(part.end)
+			e.again = append(e.again, part)
 		}
-		for _, c := range parts {
-			c.row.Start, c.row.End = e.m.clock.seconds(c.start), e.m.clock.seconds(c.end)
-		}
-		if err := e.cutSpans(ctx, parts); err != nil {
-			return err
-		}
+	}
+	if err := e.encodeAgain(ctx); err != nil {
+		return err
 	}
 	return e.damaged()
 }
@@ -193,23 +185,43 @@ func (e *extraction) givenSpans(ctx context.Context) error {
 // whose first clip is as near to the start as that are decoded from there.
 const seekMargin = 5
 
-// cutSpans makes a pass over clips that are known beforehand, in order of time
-// and without overlap.
+// cutSpans cuts clips that are known beforehand, in order of time and without
+// overlap: in one pass, and one more for those that could not be copied.
 func (e *extraction) cutSpans(ctx context.Context, known []*clip) error {
+	m := *e.m
+	m.plan = nil
+	if err := e.passOver(ctx, &m, known); err != nil {
+		return err
+	}
+	return e.encodeAgain(ctx)
+}
+
+// encodeAgain makes a pass over the clips that another has left to it.
+func (e *extraction) encodeAgain(ctx context.Context) error {
+	known := e.again
+	e.again = nil
+	slices.SortFunc(known, func(a, b *clip) int { return cmp.Compare(a.start, b.start) })
+	m := *e.m
+	m.plan, m.canCopy = nil, false
+	return e.passOver(ctx, &m, known)
+}
+
+// passOver makes a pass over clips that are known beforehand, if there are any.
+func (e *extraction) passOver(ctx context.Context, m *media, known []*clip) error {
+	if len(known) == 0 {
+		return nil
+	}
 	longest, shortest := 0., math.Inf(1)
 	for _, c := range known {
 		longest, shortest = max(longest, c.row.End-c.row.Start), min(shortest, c.row.End-c.row.Start)
 	}
-	m := *e.m
-	m.plan = nil
-	p := e.newPass(longest)
-	p.m, p.job.m, p.back.job.m = &m, &m, &m
+	p := e.newPass(m, shortest, longest)
 	p.clips = known
 	if first := int(known[0].row.Start) - seekMargin; first > seekMargin && m.isIndexed {
 		p.from = first
 	}
 	p.until = int(math.Ceil(known[len(known)-1].row.End)) + 1
-	decodeErr, err := p.run(ctx, shortest < wholeGridBelow.Seconds())
+	decodeErr, err := p.run(ctx)
 	if err != nil {
 		return err
 	}
@@ -219,19 +231,30 @@ func (e *extraction) cutSpans(ctx context.Context, known []*clip) error {
 	return nil
 }
 
-func (e *extraction) newPass(longest float64) *pass {
-	p := &pass{env: e.env, m: e.m, pools: e.pools, done: e.done, known: math.MinInt64,
-		job: encodeJob{m: e.m, settings: e.env.Settings, slot: slotFor(longest)}}
-	num, den := e.m.frameRate()
-	p.pace.step = max(1, e.m.clock.ticks(float64(den)/float64(num)))
-	if e.m.audio != nil {
-		p.native = pcm{rate: e.m.nativeRate, channels: e.m.nativeChannels}
-		p.sound = pcm{rate: e.m.soundRate, channels: e.m.soundChannels}
+// newPass prepares a pass over clips of shortest to longest seconds.
+func (e *extraction) newPass(m *media, shortest, longest float64) *pass {
+	p := &pass{env: e.env, m: m, pools: e.pools, done: e.done, known: math.MinInt64,
+		looked: stillsGrid(e.env.Settings.Frames, shortest),
+		job:    encodeJob{m: m, settings: e.env.Settings, slot: slotFor(longest)}}
+	for _, f := range []feed{clips, stills} {
+		if m.has(f) {
+			p.pictures = append(p.pictures, f)
+		}
+	}
+	num, den := m.frameRate()
+	p.pace.step = max(1, m.clock.ticks(float64(den)/float64(num)))
+	if m.audio != nil {
+		p.native = pcm{rate: m.nativeRate, channels: m.nativeChannels}
+		p.sound = pcm{rate: m.soundRate, channels: m.soundChannels}
 	}
 	p.back = collector{job: p.job, bySlot: map[int64]*clip{}}
 	p.back.complete = func(c *clip) error {
 		c.row.Key = dataset.Key(e.src.ID, c.number)
-		if err := e.assemble(c, &p.back); err != nil {
+		err := e.assemble(c, &p.back)
+		if errors.Is(err, errNotCopied) {
+			c.fate, err = again, nil
+		}
+		if err != nil {
 			return err
 		}
 		return e.done(c)
@@ -241,8 +264,13 @@ func (e *extraction) newPass(longest float64) *pass {
 
 // done takes a clip that is ready or has failed, and those to split later.
 func (e *extraction) done(c *clip) error {
-	if c.fate == long {
+	switch c.fate {
+	case long:
 		e.longs = append(e.longs, c)
+		return nil
+	case again:
+		e.again = append(e.again, &clip{number: c.number, start: c.start, end: c.end,
+			row: dataset.Clip{ClipID: c.row.ClipID, Start: c.row.Start, End: c.row.End, Text: c.row.Text}})
 		return nil
 	}
 	if c.row.Status == dataset.OK {

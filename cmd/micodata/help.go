@@ -30,6 +30,7 @@ var settingHelp = map[string]string{
 	"cut_min_frames":    "least number of frames in a scene",
 	"min_clip":          "shortest clip; shorter scenes are skipped rows",
 	"max_clip":          "longest clip; longer scenes are split evenly",
+	"clip_mode":         "how the clips' video is made: encode; copy (from the source where that is exact, else encode); none (frames and sound only)",
 	"clip_height":       "most lines of a clip's video, or source",
 	"crf":               "x264's quality, 0 (best) to 51",
 	"preset":            "x264's preset",

@@ -51,19 +51,21 @@ type Motion struct {
 	pairs int
 }
 
-// motionStep is the distance of the pixels compared, in both directions.
-const motionStep = 4
+// motionLines is about how many lines, and columns of the short side, are
+// compared: more of a large picture would not tell more.
+const motionLines = 96
 
 // Add takes the next frame, whose luma has no padding and always the same size.
 func (m *Motion) Add(luma []byte, width, height int) {
+	step := max(1, min(width, height)/motionLines)
 	first := m.last == nil
 	if first {
-		m.last = make([]byte, (width+motionStep-1)/motionStep*((height+motionStep-1)/motionStep))
+		m.last = make([]byte, (width+step-1)/step*((height+step-1)/step))
 	}
 	i, change := 0, 0
-	for y := 0; y < height; y += motionStep {
+	for y := 0; y < height; y += step {
 		row := luma[y*width:][:width]
-		for x := 0; x < width; x += motionStep {
+		for x := 0; x < width; x += step {
 			d := int(row[x]) - int(m.last[i])
 			m.last[i] = row[x]
 			i++

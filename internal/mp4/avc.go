@@ -137,3 +137,10 @@ func splitAnnexB(data []byte) [][]byte {
 	}
 	return units
 }
+
+// IsIDR tells whether an access unit in Annex B form is an IDR picture: nothing
+// that is decoded after it needs what was before.
+func IsIDR(data []byte) bool {
+	const naluIDR = 5
+	return slices.ContainsFunc(splitAnnexB(data), func(nalu []byte) bool { return nalu[0]&0x1f == naluIDR })
+}

@@ -1,0 +1,165 @@
+package extract_test
+
+import (
+	"bytes"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"micodata/dataset"
+	"micodata/internal/testmedia"
+)
+
+// keyAt makes x264 start a closed group of pictures at each of the frames, and
+// else only at the beginning.
+func keyAt(b int, frames ...int) []string {
+	times := make([]string, len(frames))
+	for i, n := range frames {
+		times[i] = fmt.Sprintf("%.3f", float64(n)/25-0.01)
+	}
+	return []string{"-preset", "veryfast", "-bf", fmt.Sprint(b), "-sc_threshold", "0", "-forced-idr", "1", "-force_key_frames", strings.Join(times, ",")}
+}
+
+// TestCopiedClips are those whose video is the source's own, bit for bit; the
+// others have been encoded. All are exact, copied or not.
+func TestCopiedClips(t *testing.T) {
+	cuts := []int{40, 97, 130, 180}
+	for _, test := range []struct {
+		name   string
+		o      testmedia.CounterOptions
+		copied []bool
+	}{
+		{"every cut is an IDR picture", testmedia.CounterOptions{Encoder: keyAt(3, cuts...), GOP: 999}, []bool{true, true, true, true, true}},
+		{"in a transport stream", testmedia.CounterOptions{Encoder: keyAt(2, cuts...), GOP: 999, Ext: ".ts"}, []bool{true, true, true, true, true}},
+		{"in Matroska", testmedia.CounterOptions{Encoder: keyAt(2, cuts...), GOP: 999, Ext: ".mkv"}, []bool{true, true, true, true, true}},
+		// The second and the fourth clip start at frames that need those before. With
+		// a B-frame but for each fourth, the first ends among some that need the
+		// frame after it; the third, of 33, ends with one that does not.
+		{"no IDR picture at two cuts", testmedia.CounterOptions{Encoder: keyAt(0, 97, 180), GOP: 999}, []bool{true, false, true, false, true}},
+		{"B-frames over the end", testmedia.CounterOptions{Encoder: append(keyAt(3, 97, 180), "-x264-params", "b-adapt=0"), GOP: 999}, []bool{false, false, true, false, true}},
+		{"open groups of pictures", testmedia.CounterOptions{GOP: 10, Encoder: []string{"-preset", "veryfast", "-sc_threshold", "0", "-x264-params", "open-gop=1:bframes=3:b-adapt=0"}}, []bool{false, false, false, false, false}},
+		{"uneven times", testmedia.CounterOptions{VFRTimes: unevenTimes(220), Encoder: []string{"-preset", "veryfast", "-bf", "2", "-sc_threshold", "40"}, GOP: 999}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			o := test.o
+			o.Cuts = cuts
+			if o.VFRTimes == nil {
+				o.Frames = 220
+			}
+			path := testmedia.Counter(t, o)
+			w := newWorkplace(t, source(t, path))
+			w.env.Settings.ClipMode, w.env.Settings.Frames, w.env.Settings.MinClip = "copy", 3, 0
+			rows := w.run(t)
+			if len(rows) != len(cuts)+1 {
+				t.Fatalf("%d clips, want %d", len(rows), len(cuts)+1)
+			}
+			pictures := slicesOf(t, path)
+			var copied []bool
+			for _, row := range rows {
+				checkFrames(t, row, shifted(o))
+				copied = append(copied, isPartOf(slicesOf(t, testmedia.Blob(t, "clip.mp4", row.Video.Bytes)), pictures))
+			}
+			if test.copied == nil {
+				if !slices.Contains(copied, true) || !slices.Contains(copied, false) {
+					t.Errorf("copied: %v, want some and some not", copied)
+				}
+			} else if !slices.Equal(copied, test.copied) {
+				t.Errorf("copied: %v, want %v", copied, test.copied)
+			}
+		})
+	}
+}
+
+// slicesOf is the coded pictures of a file, each from its first slice on, without
+// what containers and parameter sets add.
+func slicesOf(t *testing.T, path string) [][]byte {
+	t.Helper()
+	out, err := exec.Command("ffmpeg", "-nostdin", "-v", "error", "-i", path, "-map", "0:v:0", "-c", "copy",
+		"-bsf:v", "h264_mp4toannexb,filter_units=pass_types=1|5", "-f", "h264", "-").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var units [][]byte
+	for _, u := range bytes.Split(out, []byte{0, 0, 1}) {
+		if u = bytes.TrimRight(u, "\x00"); len(u) > 0 {
+			units = append(units, u)
+		}
+	}
+	return units
+}
+
+// isPartOf tells whether the pictures follow one another in whole.
+func isPartOf(pictures, whole [][]byte) bool {
+	at := slices.IndexFunc(whole, func(u []byte) bool { return bytes.Equal(u, pictures[0]) })
+	return at >= 0 && at+len(pictures) <= len(whole) && slices.EqualFunc(pictures, whole[at:at+len(pictures)], bytes.Equal)
+}
+
+// TestWhatCannotBeCopiedIsEncoded is about sources that are no clips as they are.
+func TestWhatCannotBeCopiedIsEncoded(t *testing.T) {
+	cuts := []int{40}
+	for name, o := range map[string]testmedia.CounterOptions{
+		"taller than the clips": {Frames: 80, Cuts: cuts, Width: 640, Height: 480, Encoder: keyAt(0, cuts...)},
+		"10 bits":               {Frames: 80, Cuts: cuts, Encoder: append(keyAt(0, cuts...), "-pix_fmt", "yuv420p10le")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorkplace(t, source(t, testmedia.Counter(t, o)))
+			w.env.Settings.ClipMode, w.env.Settings.Frames = "copy", 3
+			for _, row := range w.run(t) {
+				checkFrames(t, row, shifted(o))
+				if row.Height > 360 {
+					t.Errorf("%s has %d lines", row.Key, row.Height)
+				}
+			}
+		})
+	}
+}
+
+// TestCopiedClipsHaveTheirSound flashes and beeps at once; the media's groups of
+// pictures begin at whole seconds.
+func TestCopiedClipsHaveTheirSound(t *testing.T) {
+	media := testmedia.MakeFlashBeep(t, testmedia.FlashBeepOptions{Duration: 6})
+	s := source(t, media.Path)
+	s.Spans = []dataset.Span{{Start: 1, End: 3}, {Start: 3.1, End: 5.2}}
+	w := newWorkplace(t, s)
+	w.env.Settings.ClipMode = "copy"
+	pictures := slicesOf(t, media.Path)
+	for i, row := range w.run(t) {
+		checkTogether(t, row, media)
+		if got := isPartOf(slicesOf(t, testmedia.Blob(t, "clip.mp4", row.Video.Bytes)), pictures); got != (i == 0) {
+			t.Errorf("%s is copied: %v", row.Key, got)
+		}
+	}
+}
+
+// TestWithoutVideo has all but the video, of the same frames.
+func TestWithoutVideo(t *testing.T) {
+	for name, o := range counters() {
+		t.Run(name, func(t *testing.T) {
+			path := testmedia.Counter(t, o)
+			given := source(t, path)
+			given.Spans = []dataset.Span{{Start: 1.234, End: 3.3}}
+			for _, s := range []dataset.Source{source(t, path), given} {
+				w := newWorkplace(t, s)
+				w.env.Settings.ClipMode, w.env.Settings.Frames, w.env.Settings.MaxClip = "none", 3, 2*time.Second
+				without := w.run(t)
+				w = newWorkplace(t, s)
+				w.env.Settings.Frames, w.env.Settings.MaxClip = 3, 2*time.Second
+				with := w.run(t)
+				if len(with) != len(without) {
+					t.Fatalf("%d rows, with video %d", len(without), len(with))
+				}
+				for i, row := range without {
+					if row.Video.Bytes != nil || row.FrameCount != 0 || row.VideoCodec != "" || row.Start != with[i].Start || row.End != with[i].End || row.Status != with[i].Status {
+						t.Errorf("%s [%v, %v) %s: video of %d bytes; with video it is [%v, %v) %s", row.Key, row.Start, row.End, row.Status, len(row.Video.Bytes), with[i].Start, with[i].End, with[i].Status)
+					}
+					if row.Status == dataset.OK {
+						checkStills(t, row, shifted(o))
+					}
+				}
+			}
+		})
+	}
+}
