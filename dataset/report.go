@@ -35,13 +35,16 @@ func (c Cost) Add(o Cost) Cost {
 
 // Report counts the rows of a part, or of many.
 type Report struct {
-	Rows    int           `json:"rows"`
-	OK      int           `json:"ok"`
-	Failed  int           `json:"failed"`
-	Skipped int           `json:"skipped"`
-	Classes map[Class]int `json:"classes,omitempty"` // of failed and skipped rows
-	Seconds float64       `json:"seconds"`           // of OK clips
-	Cost    Cost          `json:"cost"`
+	Rows    int `json:"rows"`
+	OK      int `json:"ok"`
+	Failed  int `json:"failed"`
+	Skipped int `json:"skipped"`
+	// PassedOn rows only repeat what a stage before said of a source or a clip that
+	// it could not use. They count there, and neither as failed nor as skipped here.
+	PassedOn int           `json:"passed_on,omitempty"`
+	Classes  map[Class]int `json:"classes,omitempty"` // of failed and skipped rows
+	Seconds  float64       `json:"seconds"`           // of OK clips
+	Cost     Cost          `json:"cost"`
 }
 
 // Count adds a row.
@@ -76,6 +79,7 @@ func (r *Report) Merge(o Report) {
 	r.OK += o.OK
 	r.Failed += o.Failed
 	r.Skipped += o.Skipped
+	r.PassedOn += o.PassedOn
 	r.Seconds += o.Seconds
 	r.Cost = r.Cost.Add(o.Cost)
 	for c, n := range o.Classes {
@@ -126,23 +130,65 @@ func PartReport(ctx context.Context, s storage.Store, stage string, part int) (R
 	if r, ok, err := savedReport(ctx, s, stage, part); ok || err != nil {
 		return r, err
 	}
+	return CountPart(ctx, s, stage, part)
+}
+
+// CountPart counts the rows of a committed part by reading it and what the stage
+// before said of the same sources or clips. It reads no blob and knows no cost.
+func CountPart(ctx context.Context, s storage.Store, stage string, part int) (Report, error) {
+	ended, err := Ended(ctx, s, stage, part)
+	if err != nil {
+		return Report{}, err
+	}
 	switch stage {
 	case StageIngest:
-		return countRows(ctx, s, SourceSchema, stage, part, func(r *Source) (Outcome, float64) { return r.Outcome, 0 })
+		return countRows(ctx, s, SourceSchema, stage, part, func(r *Source) (Outcome, bool, float64) { return r.Outcome, false, 0 })
 	case StageExtract:
-		return countRows(ctx, s, ClipSchema, stage, part, func(r *Clip) (Outcome, float64) { return r.Outcome, r.End - r.Start }, "start", "end")
+		return countRows(ctx, s, ClipSchema, stage, part, func(r *Clip) (Outcome, bool, float64) { return r.Outcome, ended[r.SourceID], r.End - r.Start },
+			"source_id", "start", "end")
 	case StageDepth:
-		return countRows(ctx, s, DepthSchema, stage, part, func(r *Depth) (Outcome, float64) { return r.Outcome, 0 })
+		return countRows(ctx, s, DepthSchema, stage, part, func(r *Depth) (Outcome, bool, float64) { return r.Outcome, ended[r.Key], 0 }, "key")
 	case StageNormal:
-		return countRows(ctx, s, NormalSchema, stage, part, func(r *Normal) (Outcome, float64) { return r.Outcome, 0 })
+		return countRows(ctx, s, NormalSchema, stage, part, func(r *Normal) (Outcome, bool, float64) { return r.Outcome, ended[r.Key], 0 }, "key")
 	}
 	return Report{}, fmt.Errorf("no stage is called %q", stage)
 }
 
-func countRows[R any](ctx context.Context, s storage.Store, schema *table.Schema[R], stage string, part int, row func(*R) (Outcome, float64), more ...string) (Report, error) {
+// Ended are what the stage before could not use of a part: ids of sources for
+// extract, keys of clips for the labels.
+func Ended(ctx context.Context, s storage.Store, stage string, part int) (map[string]bool, error) {
+	ended := map[string]bool{}
+	var err error
+	switch stage {
+	case StageExtract:
+		_, err = ReadPart(ctx, s, SourceSchema, StageIngest, part, func(r *Source) error {
+			if r.Status != OK {
+				ended[r.ID] = true
+			}
+			return nil
+		}, "source_id", "status")
+	case StageDepth, StageNormal:
+		_, err = ReadPart(ctx, s, ClipSchema, StageExtract, part, func(r *Clip) error {
+			if r.Status != OK {
+				ended[r.Key] = true
+			}
+			return nil
+		}, "key", "status")
+	}
+	return ended, err
+}
+
+// countRows reads the status of a part's rows; row tells whether one is passed on,
+// and its length in seconds.
+func countRows[R any](ctx context.Context, s storage.Store, schema *table.Schema[R], stage string, part int, row func(*R) (o Outcome, passedOn bool, seconds float64), more ...string) (Report, error) {
 	var report Report
 	_, err := ReadPart(ctx, s, schema, stage, part, func(r *R) error {
-		o, seconds := row(r)
+		o, passedOn, seconds := row(r)
+		if passedOn {
+			report.Rows++
+			report.PassedOn++
+			return nil
+		}
 		report.Count(o)
 		if o.Status == OK {
 			report.Seconds += seconds

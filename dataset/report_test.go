@@ -43,13 +43,14 @@ func TestStageReportCountsParts(t *testing.T) {
 	commitPart(t, s, SourceSchema, StageIngest, 0, Source{ID: "a", Outcome: fine}, Source{ID: "b", Outcome: broken})
 	commitPart(t, s, SourceSchema, StageIngest, 100_000, Source{ID: "c", Outcome: broken})
 	commitPart(t, s, SourceSchema, StageIngest, 99_999, Source{ID: "d", Outcome: skipped})
-	commitPart(t, s, ClipSchema, StageExtract, 0, Clip{Key: "a.00000", Start: 2, End: 4.5, Outcome: fine}, Clip{Key: "b.00000", End: 9, Outcome: broken})
-	commitPart(t, s, DepthSchema, StageDepth, 0, Depth{Key: "a.00000", Outcome: fine})
+	commitPart(t, s, ClipSchema, StageExtract, 0, Clip{Key: "a.00000", SourceID: "a", Start: 2, End: 4.5, Outcome: fine},
+		Clip{Key: "a.00001", SourceID: "a", End: 9, Outcome: broken}, Clip{Key: "b.00000", SourceID: "b", Outcome: broken})
+	commitPart(t, s, DepthSchema, StageDepth, 0, Depth{Key: "a.00000", Outcome: fine}, Depth{Key: "a.00001", Outcome: skipped}, Depth{Key: "b.00000", Outcome: skipped})
 	commitPart(t, s, NormalSchema, StageNormal, 0, Normal{Key: "a.00000", Outcome: skipped})
 	for stage, want := range map[string]Report{
 		StageIngest:  {Rows: 4, OK: 1, Failed: 2, Skipped: 1, Classes: map[Class]int{Corrupt: 2, TooShort: 1}},
-		StageExtract: {Rows: 2, OK: 1, Failed: 1, Classes: map[Class]int{Corrupt: 1}, Seconds: 2.5},
-		StageDepth:   {Rows: 1, OK: 1},
+		StageExtract: {Rows: 3, OK: 1, Failed: 1, PassedOn: 1, Classes: map[Class]int{Corrupt: 1}, Seconds: 2.5},
+		StageDepth:   {Rows: 3, OK: 1, PassedOn: 2},
 		StageNormal:  {Rows: 1, Skipped: 1, Classes: map[Class]int{TooShort: 1}},
 		"label/asr":  {},
 	} {
@@ -89,7 +90,7 @@ func TestStageReportReadsRecordsWhereThereAreSome(t *testing.T) {
 	var want Report
 	for i := range reportBatch + 2 { // the parts' content does not matter
 		write(t, s, PartName(StageIngest, i), "")
-		r := Report{Rows: 3, OK: 2, Failed: 1, Classes: map[Class]int{Timeout: 1}, Seconds: 0.1,
+		r := Report{Rows: 4, OK: 2, Failed: 1, PassedOn: 1, Classes: map[Class]int{Timeout: 1}, Seconds: 0.1,
 			Cost: Cost{CPU: time.Second, GPU: 2, Wall: 3, Bytes: int64(i)}}
 		data, err := json.Marshal(r) // as SaveCost does, without a sync for each
 		if err != nil {
@@ -99,7 +100,7 @@ func TestStageReportReadsRecordsWhereThereAreSome(t *testing.T) {
 		want.Merge(r)
 	}
 	// SaveCost writes what is read; a record of a part that is not there does not count.
-	if err := SaveCost(t.Context(), s, StageIngest, 0, Report{Rows: 3, OK: 2, Failed: 1, Classes: map[Class]int{Timeout: 1}, Seconds: 0.1,
+	if err := SaveCost(t.Context(), s, StageIngest, 0, Report{Rows: 4, OK: 2, Failed: 1, PassedOn: 1, Classes: map[Class]int{Timeout: 1}, Seconds: 0.1,
 		Cost: Cost{CPU: time.Second, GPU: 2, Wall: 3}}); err != nil {
 		t.Fatal(err)
 	}

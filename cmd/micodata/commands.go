@@ -119,7 +119,7 @@ func (a *app) extractCommand() *cobra.Command {
 			if err := s.runStages(ctx, n, engine.Parts(n), []engine.Stage{stage}); err != nil {
 				return err
 			}
-			return s.finish(ctx, dataset.StageExtract)
+			return s.finish(ctx, dataset.StageIngest, dataset.StageExtract)
 		},
 	}
 	bind(cmd.Flags(), &settings)

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"micodata/dataset"
 	"micodata/engine"
@@ -59,7 +61,7 @@ func exitCode(err error) int {
 
 // printError writes one line: what, where, what to do.
 func (a *app) printError(err error) {
-	msg := strings.Join(strings.Fields(err.Error()), " ")
+	msg := oneLine(err.Error())
 	if errors.Is(err, context.Canceled) {
 		msg = "stopped; the same command goes on from what is committed"
 	}
@@ -70,11 +72,25 @@ func (a *app) printError(err error) {
 	fmt.Fprintf(a.err, "micodata: error: %s\n", msg)
 }
 
+// oneLine is a message that stays one line and leaves the terminal alone, whatever
+// names of files are in it.
+func oneLine(msg string) string {
+	var b strings.Builder
+	for _, r := range strings.Join(strings.Fields(msg), " ") {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		}
+	}
+	return b.String()
+}
+
 // note tells something that changes how the command works but not what it makes.
 func (a *app) note(msg string) {
 	if a.global.logFormat == "json" {
 		slog.New(slog.NewJSONHandler(a.err, nil)).Info(msg)
 		return
 	}
-	fmt.Fprintf(a.err, "micodata: %s\n", msg)
+	fmt.Fprintf(a.err, "micodata: %s\n", oneLine(msg))
 }

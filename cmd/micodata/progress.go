@@ -67,7 +67,7 @@ func (p *progress) part(d engine.PartDone) {
 	case d.Kept: // nothing was done, nothing to say
 	case p.log != nil:
 		p.log.Info("part done", "stage", d.Stage, "part", d.Part, "rows", d.Report.Rows, "ok", d.Report.OK,
-			"failed", d.Report.Failed, "skipped", d.Report.Skipped, "classes", d.Report.Classes, "seconds", d.Wall.Seconds())
+			"failed", d.Report.Failed, "skipped", d.Report.Skipped, "passed_on", d.Report.PassedOn, "classes", d.Report.Classes, "seconds", d.Wall.Seconds())
 	default:
 		fmt.Fprintf(p.err, "%s part %d: %s in %s\n", d.Stage, d.Part, counts(d.Report), d.Wall.Round(10*time.Millisecond))
 	}
@@ -88,7 +88,7 @@ func (p *progress) summary() {
 		switch {
 		case p.log != nil:
 			p.log.Info("stage done", "stage", stage, "rows", r.Rows, "ok", r.OK, "failed", r.Failed, "skipped", r.Skipped,
-				"kept_parts", p.kept[stage], "cpu_seconds", r.Cost.CPU.Seconds(), "wall_seconds", r.Cost.Wall.Seconds(), "bytes", r.Cost.Bytes)
+				"passed_on", r.PassedOn, "kept_parts", p.kept[stage], "cpu_seconds", r.Cost.CPU.Seconds(), "wall_seconds", r.Cost.Wall.Seconds(), "bytes", r.Cost.Bytes)
 		case r.Rows == 0 && p.kept[stage] > 0:
 			fmt.Fprintf(p.err, "%s: %d parts were there already\n", stage, p.kept[stage])
 		default:
@@ -111,6 +111,9 @@ func counts(r dataset.Report) string {
 	}
 	if len(r.Classes) > 0 {
 		s += " (" + classes(r.Classes) + ")"
+	}
+	if r.PassedOn > 0 {
+		s += fmt.Sprintf(", %d passed on", r.PassedOn)
 	}
 	return s
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"sort"
 
 	"micodata/dataset"
@@ -13,7 +14,7 @@ import (
 type stageState struct {
 	dataset.Report
 	Parts int `json:"parts"`
-	// Errors are some of the failed rows.
+	// Errors are some of the rows that failed or, if asked for, were skipped.
 	Errors []rowError `json:"errors,omitempty"`
 }
 
@@ -23,25 +24,38 @@ type rowError struct {
 	Error string        `json:"error"`
 }
 
-// maxErrors is how many failed rows status names of each stage.
+func (e rowError) String() string {
+	return oneLine(fmt.Sprintf("%s: %s: %s", e.Key, e.Class, e.Error))
+}
+
+// maxErrors is how many rows status names of each stage.
 const maxErrors = 20
 
-// stageReport sums up the committed parts of a stage. It reads rows, and no blob,
-// only of parts that have failures to name.
-func stageReport(ctx context.Context, s storage.Store, stage string) (stageState, error) {
+// stageReport sums up the committed parts of a stage, and names rows of a status
+// other than OK. It reads rows, and no blob, only of parts that have some to name.
+func stageReport(ctx context.Context, s storage.Store, stage, status string) (stageState, error) {
 	switch stage {
 	case dataset.StageIngest:
-		return nameFailures(ctx, s, dataset.SourceSchema, stage, "source_id", func(r *dataset.Source) (string, dataset.Outcome) { return r.ID + " " + r.URI, r.Outcome }, "uri")
+		return nameRows(ctx, s, dataset.SourceSchema, stage, status, func(r *dataset.Source) (string, string, dataset.Outcome) {
+			return r.ID + " " + r.URI, r.ID, r.Outcome
+		}, "source_id", "uri")
 	case dataset.StageExtract:
-		return nameFailures(ctx, s, dataset.ClipSchema, stage, "key", func(r *dataset.Clip) (string, dataset.Outcome) { return r.Key, r.Outcome })
+		return nameRows(ctx, s, dataset.ClipSchema, stage, status, func(r *dataset.Clip) (string, string, dataset.Outcome) {
+			return r.Key, r.SourceID, r.Outcome
+		}, "key", "source_id")
 	case dataset.StageDepth:
-		return nameFailures(ctx, s, dataset.DepthSchema, stage, "key", func(r *dataset.Depth) (string, dataset.Outcome) { return r.Key, r.Outcome })
+		return nameRows(ctx, s, dataset.DepthSchema, stage, status, func(r *dataset.Depth) (string, string, dataset.Outcome) {
+			return r.Key, r.Key, r.Outcome
+		}, "key")
 	default:
-		return nameFailures(ctx, s, dataset.NormalSchema, stage, "key", func(r *dataset.Normal) (string, dataset.Outcome) { return r.Key, r.Outcome })
+		return nameRows(ctx, s, dataset.NormalSchema, stage, status, func(r *dataset.Normal) (string, string, dataset.Outcome) {
+			return r.Key, r.Key, r.Outcome
+		}, "key")
 	}
 }
 
-func nameFailures[R any](ctx context.Context, s storage.Store, schema *table.Schema[R], stage, key string, outcome func(*R) (string, dataset.Outcome), more ...string) (stageState, error) {
+// nameRows reads of rows what names them, and what the stage before knows them by.
+func nameRows[R any](ctx context.Context, s storage.Store, schema *table.Schema[R], stage, status string, row func(*R) (name, before string, o dataset.Outcome), columns ...string) (stageState, error) {
 	var st stageState
 	parts, err := dataset.Parts(ctx, s, stage)
 	if err != nil {
@@ -51,19 +65,29 @@ func nameFailures[R any](ctx context.Context, s storage.Store, schema *table.Sch
 	if st.Report, err = dataset.StageReport(ctx, s, stage); err != nil {
 		return st, err
 	}
-	named := min(st.Failed, maxErrors)
-	columns := append([]string{key, "status", "error_class", "error"}, more...)
+	have := func(r dataset.Report) int {
+		if status == dataset.Skipped {
+			return r.Skipped
+		}
+		return r.Failed
+	}
+	named := min(have(st.Report), maxErrors)
+	columns = append(columns, "status", "error_class", "error")
 	for _, i := range parts {
 		if len(st.Errors) >= named {
 			break
 		}
 		if r, err := dataset.PartReport(ctx, s, stage, i); err != nil {
 			return st, err
-		} else if r.Failed == 0 {
+		} else if have(r) == 0 {
 			continue
 		}
+		ended, err := dataset.Ended(ctx, s, stage, i)
+		if err != nil {
+			return st, err
+		}
 		if _, err := dataset.ReadPart(ctx, s, schema, stage, i, func(r *R) error {
-			if name, o := outcome(r); o.Status == dataset.Failed && len(st.Errors) < named {
+			if name, before, o := row(r); o.Status == status && !ended[before] && len(st.Errors) < named {
 				st.Errors = append(st.Errors, rowError{name, o.Class, o.Error})
 			}
 			return nil

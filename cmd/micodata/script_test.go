@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -43,6 +45,7 @@ func TestScript(t *testing.T) {
 			"media":   scriptMedia,
 			"rows":    scriptRows,
 			"corrupt": scriptCorrupt,
+			"exits":   scriptExits,
 		},
 	})
 }
@@ -67,7 +70,7 @@ func scriptRows(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	s, err := storage.NewLocal(ts.MkAbs(args[0]))
 	ts.Check(err)
-	st, err := stageReport(context.Background(), s, args[1])
+	st, err := stageReport(context.Background(), s, args[1], dataset.Failed)
 	ts.Check(err)
 	got := map[string]int{}
 	if st.OK > 0 {
@@ -85,6 +88,18 @@ func scriptRows(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		ts.Fatalf("%s rows of %s: got %v, want %v; %v", args[1], args[0], got, want, st.Errors)
+	}
+}
+
+// exits CODE COMMAND... runs a command that must end with this exit code.
+func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	if code := strings.TrimPrefix(fmt.Sprint(err), "exit status "); !errors.As(err, &exit) || code != args[0] {
+		ts.Fatalf("%v, want exit status %s", err, args[0])
 	}
 }
 

@@ -142,7 +142,7 @@ func (s *session) finish(ctx context.Context, stages ...string) error {
 			return err
 		}
 		if r.OK == 0 {
-			return &failuresError{fmt.Sprintf("%s: nothing is ok: %s (micodata status %s names the rows)", stage, counts(r), s.store.Path(""))}
+			return s.nothing(ctx, fmt.Sprintf("%s: nothing is ok: %s", stage, counts(r)))
 		}
 		if r.Failed > 0 {
 			failed = append(failed, stage+": "+counts(r))
@@ -153,4 +153,21 @@ func (s *session) finish(ctx context.Context, stages ...string) error {
 	}
 	return &failuresError{fmt.Sprintf("%s; the rest is complete (micodata status %s names the rows, --allow-failures accepts them)",
 		strings.Join(failed, "; "), s.store.Path(""))}
+}
+
+// nothing is the result of a dataset with nothing to show for it: the reason, and
+// the first row to blame, which is the only one where a single name was mistyped.
+func (s *session) nothing(ctx context.Context, reason string) error {
+	for _, status := range []string{dataset.Failed, dataset.Skipped} {
+		for _, stage := range []string{dataset.StageIngest, dataset.StageExtract} {
+			st, err := stageReport(ctx, s.store, stage, status)
+			if err != nil {
+				return err
+			}
+			if len(st.Errors) > 0 {
+				return &failuresError{fmt.Sprintf("%s; first %s (micodata status %s tells more; to try other sources, use a new dataset)", reason, st.Errors[0], s.store.Path(""))}
+			}
+		}
+	}
+	return &failuresError{reason}
 }

@@ -136,11 +136,15 @@ func (s *session) buildInto(ctx context.Context, up *upstream, settings *shards.
 	}
 	defer label.close()
 	stages := append([]engine.Stage{cut}, label.stages...)
-	failing := append([]string{dataset.StageExtract}, label.outputs...)
+	failing := append([]string{dataset.StageIngest, dataset.StageExtract}, label.outputs...)
 	if err := runStages(stages); err != nil {
 		return err
 	}
-	if err := s.write(ctx, settings, out, label); err != nil {
+	err = s.write(ctx, settings, out, label)
+	if errors.Is(err, shards.ErrNoTuples) {
+		return s.nothing(ctx, err.Error())
+	}
+	if err != nil {
 		return err
 	}
 	return s.finish(ctx, failing...)

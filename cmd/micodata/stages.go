@@ -189,8 +189,23 @@ func (s *session) extractStage(ctx context.Context, settings *extract.Settings) 
 			if err := s.frozen.CheckPart(ctx, s.store, dataset.StageIngest, p.Index); err != nil {
 				return dataset.Report{}, err
 			}
-			return extract.Run(ctx, env, p.Index)
+			report, err := extract.Run(ctx, env, p.Index)
+			if err != nil {
+				return report, err
+			}
+			return s.recount(ctx, dataset.StageExtract, p.Index, report)
 		}}, nil
+}
+
+// recount tells in the report of a part that was committed which rows only pass
+// on what the stage before said: a failure counts once.
+func (s *session) recount(ctx context.Context, stage string, part int, r dataset.Report) (dataset.Report, error) {
+	if r.OK == r.Rows {
+		return r, nil
+	}
+	counted, err := dataset.CountPart(ctx, s.store, stage, part)
+	counted.Cost = r.Cost
+	return counted, err
 }
 
 // geometrySettings are frozen with depth and with normal.
@@ -321,7 +336,11 @@ func (s *session) addModel(ctx context.Context, l *labelers, name string, output
 					s.app.note(info.DeviceNote)
 				}
 			})
-			return pseudolabel.Run(ctx, env, p.Index)
+			report, err := pseudolabel.Run(ctx, env, p.Index)
+			if err != nil {
+				return report, err
+			}
+			return s.recount(ctx, outputs[0], p.Index, report)
 		}}
 	if info.Device != "cpu" {
 		stage.Needs = engine.GPU

@@ -38,7 +38,7 @@ func (a *app) statusCommand() *cobra.Command {
 			}
 			var lines []stageLine
 			for _, stage := range stagesOf(frozen) {
-				st, err := stageReport(ctx, store, stage)
+				st, err := stageReport(ctx, store, stage, dataset.Failed)
 				if err != nil {
 					return err
 				}
@@ -65,9 +65,9 @@ type stageLine struct {
 
 func (a *app) printStatus(lines []stageLine) {
 	w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "stage\tparts\tleft\trows\tok\tfailed\tskipped\tcost")
+	fmt.Fprintln(w, "stage\tparts\tleft\trows\tok\tfailed\tskipped\tpassed on\tcost")
 	for _, l := range lines {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", l.Stage, l.Parts, l.Left, l.Rows, l.OK, l.Failed, l.Skipped, costs(l.Cost))
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", l.Stage, l.Parts, l.Left, l.Rows, l.OK, l.Failed, l.Skipped, l.PassedOn, costs(l.Cost))
 	}
 	_ = w.Flush() // standard output's own error shows at exit
 	for _, l := range lines {
@@ -75,7 +75,7 @@ func (a *app) printStatus(lines []stageLine) {
 			fmt.Fprintf(a.out, "%s: %s\n", l.Stage, classes(l.Classes))
 		}
 		for _, e := range l.Errors {
-			fmt.Fprintf(a.out, "  %s: %s: %s\n", e.Key, e.Class, e.Error)
+			fmt.Fprintf(a.out, "  %s\n", e)
 		}
 		if hidden := l.Failed - len(l.Errors); hidden > 0 {
 			fmt.Fprintf(a.out, "  and %d more\n", hidden)
