@@ -24,11 +24,12 @@ func isMissing(err error) bool {
 		m   *missingError
 		ff  *ffmpeg.MissingError
 		old *ffmpeg.TooOldError
+		bad *ffmpeg.BrokenError
 		ort *gpu.MissingError
 		mod *card.NoModelError
 		dev *gpu.DeviceError
 	)
-	return errors.As(err, &m) || errors.As(err, &ff) || errors.As(err, &old) || errors.As(err, &ort) || errors.As(err, &mod) || errors.As(err, &dev)
+	return errors.As(err, &m) || errors.As(err, &ff) || errors.As(err, &old) || errors.As(err, &bad) || errors.As(err, &ort) || errors.As(err, &mod) || errors.As(err, &dev)
 }
 
 func (a *app) doctorCommand() *cobra.Command {

@@ -26,8 +26,19 @@ type TooOldError struct {
 }
 
 func (e *TooOldError) Error() string {
-	return fmt.Sprintf("%s is version %s, need %s or newer", e.Tool, e.Version, e.Need)
+	return fmt.Sprintf("%s is version %s, need %s or newer: install one, or say where it is with --ffmpeg", e.Tool, e.Version, e.Need)
 }
+
+// BrokenError says that what was found as ffmpeg or ffprobe does not work as one.
+type BrokenError struct {
+	Path string
+	Err  error
+}
+
+func (e *BrokenError) Error() string {
+	return fmt.Sprintf("%s does not work: %v: install ffmpeg %d.%d or newer, or say where it is with --ffmpeg", e.Path, e.Err, minMajor, minMinor)
+}
+func (e *BrokenError) Unwrap() error { return e.Err }
 
 // ExitError says that a process ended by itself with a status other than 0, or
 // by a signal nobody here sent.

@@ -3,6 +3,7 @@ package ffmpeg
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -32,9 +33,9 @@ type lists struct {
 const minMajor, minMinor = 5, 1
 
 // Find looks for ffmpeg at ffmpegPath, or on $PATH when that is empty, and for
-// ffprobe beside it, else on $PATH. The error is a [*MissingError] or a
-// [*TooOldError], or that of an ffmpeg that cannot say its version. Builds from
-// git, whose numbers say nothing of features, are taken.
+// ffprobe beside it, else on $PATH. The error is a [*MissingError], a
+// [*TooOldError] or a [*BrokenError], or the context's. Builds from git, whose
+// numbers say nothing of features, are taken.
 func Find(ctx context.Context, ffmpegPath string) (Tools, error) {
 	if ffmpegPath == "" {
 		ffmpegPath = "ffmpeg"
@@ -50,14 +51,30 @@ func Find(ctx context.Context, ffmpegPath string) (Tools, error) {
 		}
 	}
 	t := Tools{FFmpeg: ffmpeg, FFprobe: ffprobe, lists: &lists{have: map[string]map[string]bool{}}}
-	out, err := capture(ctx, ffmpeg, []string{"-version"})
-	if err != nil {
-		return Tools{}, fmt.Errorf("version of %s: %w", ffmpeg, err)
+	if t.VersionLine, t.Version, err = askVersion(ctx, "ffmpeg", ffmpeg); err != nil {
+		return Tools{}, err
 	}
-	line, _, _ := bytes.Cut(out, []byte("\n"))
-	t.VersionLine = strings.TrimSpace(string(line))
-	t.Version, err = parseVersion(t.VersionLine)
+	// An ffprobe that does not work would make every file one that is no media.
+	_, _, err = askVersion(ctx, "ffprobe", ffprobe)
 	return t, err
+}
+
+// askVersion makes a program say its version: the whole line, and the number.
+func askVersion(ctx context.Context, tool, path string) (line, version string, err error) {
+	out, err := capture(ctx, path, []string{"-version"})
+	if ctx.Err() != nil {
+		return "", "", ctx.Err()
+	}
+	if err != nil {
+		return "", "", &BrokenError{Path: path, Err: err}
+	}
+	first, _, _ := bytes.Cut(out, []byte("\n"))
+	line = strings.TrimSpace(string(first))
+	version, err = parseVersion(tool, line)
+	if errors.Is(err, errNoVersion) {
+		err = &BrokenError{Path: path, Err: err}
+	}
+	return line, version, err
 }
 
 func lookPath(name string) (string, error) {
@@ -75,11 +92,13 @@ func lookPath(name string) (string, error) {
 // and builds from a tag ("n6.0.2") write it.
 var release = regexp.MustCompile(`^n?((\d{1,4})\.(\d{1,4})(\.\d+)*)([^0-9.].*)?$`)
 
-func parseVersion(line string) (string, error) {
-	rest, ok := strings.CutPrefix(line, "ffmpeg version ")
+var errNoVersion = errors.New("it does not say its version")
+
+func parseVersion(tool, line string) (string, error) {
+	rest, ok := strings.CutPrefix(line, tool+" version ")
 	word, _, _ := strings.Cut(rest, " ")
 	if !ok || word == "" {
-		return "", fmt.Errorf("not the version of ffmpeg: %q", line)
+		return "", fmt.Errorf("%w but %.80q", errNoVersion, line)
 	}
 	m := release.FindStringSubmatch(word)
 	if m == nil {
@@ -89,7 +108,7 @@ func parseVersion(line string) (string, error) {
 	minor, _ := strconv.Atoi(m[3])
 	if major < minMajor || major == minMajor && minor < minMinor {
 		need := fmt.Sprintf("%d.%d", minMajor, minMinor)
-		return m[1], &TooOldError{Tool: "ffmpeg", Version: m[1], Need: need}
+		return m[1], &TooOldError{Tool: tool, Version: m[1], Need: need}
 	}
 	return m[1], nil
 }
@@ -132,7 +151,10 @@ func (t Tools) list(ctx context.Context, what string) (map[string]bool, error) {
 	}
 	out, err := capture(ctx, t.FFmpeg, []string{"-hide_banner", "-" + what + "s"})
 	if err != nil {
-		return nil, fmt.Errorf("list %ss: %w", what, err)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, &BrokenError{Path: t.FFmpeg, Err: fmt.Errorf("list of its %ss: %w", what, err)}
 	}
 	have := parseList(string(out))
 	if t.lists != nil {

@@ -51,6 +51,32 @@ func TestFindTooOld(t *testing.T) {
 	}
 }
 
+// Programs of the right names that are something else.
+func TestFindBroken(t *testing.T) {
+	const ffmpeg, ffprobe = "echo ffmpeg version 6.0 Copyright", "echo ffprobe version 6.0 Copyright"
+	for name, c := range map[string]struct{ ffmpeg, ffprobe, says string }{
+		"silent":         {"exit 0", ffprobe, `/ffmpeg does not work: it does not say its version but ""`},
+		"other program":  {"echo avconv version 12", ffprobe, "/ffmpeg does not work"},
+		"fails":          {"echo no libavcodec.so >&2; exit 127", ffprobe, "/ffmpeg does not work: ffmpeg: exit status 127: no libavcodec.so"},
+		"ffprobe fails":  {ffmpeg, "exit 1", "/ffprobe does not work"},
+		"ffprobe is not": {ffmpeg, ffmpeg, "/ffprobe does not work"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for tool, does := range map[string]string{"ffmpeg": c.ffmpeg, "ffprobe": c.ffprobe} {
+				if err := os.WriteFile(filepath.Join(dir, tool), []byte("#!/bin/sh\n"+does+"\n"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := Find(t.Context(), filepath.Join(dir, "ffmpeg"))
+			var broken *BrokenError
+			if !errors.As(err, &broken) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "--ffmpeg") {
+				t.Errorf("err = %v", err)
+			}
+		})
+	}
+}
+
 func TestParseVersion(t *testing.T) {
 	for _, c := range []struct {
 		word, version string
@@ -67,13 +93,13 @@ func TestParseVersion(t *testing.T) {
 		{"N-109542-g9e3f1c2", "N-109542-g9e3f1c2", true},
 		{"2024-02-19-git-0c8e64e268-full_build", "2024-02-19-git-0c8e64e268-full_build", true},
 	} {
-		got, err := parseVersion("ffmpeg version " + c.word + " Copyright (c)")
+		got, err := parseVersion("ffmpeg", "ffmpeg version "+c.word+" Copyright (c)")
 		if got != c.version || (err == nil) != c.ok {
 			t.Errorf("%s: %q, %v", c.word, got, err)
 		}
 	}
 	for _, line := range []string{"", "ffmpeg version ", "avconv version 12"} {
-		if got, err := parseVersion(line); err == nil {
+		if got, err := parseVersion("ffmpeg", line); err == nil {
 			t.Errorf("%q: %q", line, got)
 		}
 	}
