@@ -8,6 +8,9 @@ type Span struct {
 	ClipID     string // as the list gives it, else ""
 	Start, End float64
 	Text       string // the list's caption for this span, if it has one
+	// Error is what is wrong with the span as the list gives it, one line, and ""
+	// for one that is well. A span with an error has no times.
+	Error string
 }
 
 // Text is a caption that came with a source.

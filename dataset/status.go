@@ -74,9 +74,9 @@ func OutcomeOf(status string, err error) Outcome {
 	if err == nil {
 		return Outcome{Status: OK}
 	}
-	o := Outcome{Status: status, Class: Internal, Error: oneLine(err.Error())}
+	o := Outcome{Status: status, Class: Internal, Error: OneLine(err.Error())}
 	if e, ok := AsItem(err); ok {
-		o.Class, o.Error = e.Class, oneLine(e.Err.Error())
+		o.Class, o.Error = e.Class, OneLine(e.Err.Error())
 	}
 	return o
 }
@@ -92,7 +92,9 @@ type StageError struct {
 // maxErrorBytes keeps a decoder's complaints from filling rows.
 const maxErrorBytes = 500
 
-func oneLine(s string) string {
+// OneLine is a message as rows hold it: without control characters, and cut
+// where it gets too long.
+func OneLine(s string) string {
 	b := make([]rune, 0, len(s))
 	size := 0
 	for _, r := range s {

@@ -2,6 +2,7 @@ package extract_test
 
 import (
 	"bytes"
+	"fmt"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -159,5 +160,28 @@ func TestSpansTooLongAreRows(t *testing.T) {
 	rows := newWorkplace(t, s).run(t)
 	if len(rows) != 2 || rows[0].Class != dataset.TooLarge || rows[1].Status != dataset.OK {
 		t.Errorf("%d rows: %+v", len(rows), rows[0].Outcome)
+	}
+}
+
+// A span that makes no sense is a failed clip in its place, whatever the order of
+// time makes of the others, and costs them nothing.
+func TestMalformedSpansAreRows(t *testing.T) {
+	s := source(t, testmedia.File(t, "plain"))
+	s.Spans = []dataset.Span{{ClipID: "bad 0", Error: "clip 1: x"}, {ClipID: "late", Start: 2, End: 3}, {ClipID: "bad 2", Text: "t", Error: "clip 3: y"}, {ClipID: "early", Start: 0, End: 1}}
+	other := s
+	other.ID, other.Spans = "only-bad", s.Spans[:1]
+	rows := newWorkplace(t, s, other).run(t)
+	if len(rows) != 5 {
+		t.Fatalf("%d rows", len(rows))
+	}
+	for i, want := range []string{s.ID + ".00000 bad 0 failed corrupt clip 1: x", s.ID + ".00001 early ok  ", s.ID + ".00002 bad 2 failed corrupt clip 3: y", s.ID + ".00003 late ok  ",
+		"only-bad.00000 bad 0 failed corrupt clip 1: x"} {
+		r := rows[i]
+		if got := fmt.Sprintf("%s %s %s %s %s", r.Key, r.ClipID, r.Status, r.Class, r.Error); got != want {
+			t.Errorf("row %d: %s, want %s", i, got, want)
+		}
+	}
+	if rows[2].Text != "t" || rows[3].End-rows[3].Start != 1 {
+		t.Errorf("%+v, %g to %g", rows[2].Text, rows[3].Start, rows[3].End)
 	}
 }

@@ -137,20 +137,30 @@ func (e *extraction) findSpans(ctx context.Context) error {
 	return e.damaged()
 }
 
-// givenSpans cuts at the list's spans. Spans that overlap cost a pass more for
-// each that lies over a moment.
+// givenSpans cuts at the list's spans, in the order of time. A span that makes no
+// sense is a failed clip with the number that it has in the list. Spans that
+// overlap cost a pass more for each that lies over a moment.
 func (e *extraction) givenSpans(ctx context.Context) error {
-	spans := slices.Clone(e.src.Spans)
-	slices.SortStableFunc(spans, func(a, b dataset.Span) int {
+	timed := slices.DeleteFunc(slices.Clone(e.src.Spans), func(s dataset.Span) bool { return s.Error != "" })
+	slices.SortStableFunc(timed, func(a, b dataset.Span) int {
 		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End))
 	})
-	e.numbered = len(spans)
+	e.numbered = len(e.src.Spans)
 	var layers [][]*clip
-	for i, s := range spans {
+	for i, s := range e.src.Spans {
+		if s.Error == "" {
+			s, timed = timed[0], timed[1:]
+		}
 		c := &clip{number: i}
 		c.row = dataset.Clip{ClipID: s.ClipID, Start: s.Start, End: s.End, Text: s.Text}
-		if length := s.End - s.Start; !(length <= maxMaxClip.Seconds()) {
-			c.row.Outcome = dataset.OutcomeOf(dataset.Failed, dataset.Fail(dataset.TooLarge, "a span of %.0f s; the limit is %v", length, maxMaxClip))
+		var err error
+		if length := s.End - s.Start; s.Error != "" {
+			err = dataset.Fail(dataset.Corrupt, "%s", s.Error)
+		} else if !(length <= maxMaxClip.Seconds()) {
+			err = dataset.Fail(dataset.TooLarge, "a span of %.0f s; the limit is %v", length, maxMaxClip)
+		}
+		if err != nil {
+			c.row.Outcome = dataset.OutcomeOf(dataset.Failed, err)
 			if err := e.add(c); err != nil {
 				return err
 			}

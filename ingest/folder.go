@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"micodata/dataset"
 )
 
 // mediaExtensions are the names by which a walk knows video: the containers in
@@ -54,10 +52,10 @@ func listFolder(ctx context.Context, dir string, o ListOptions, emit emitter) er
 	w := newWalker(o, emit)
 	real, err := filepath.EvalSymlinks(dir)
 	if err != nil {
-		return pathError(dir, err)
+		return sendUnread(emit, "folder", dir, err)
 	}
-	if _, err := os.ReadDir(dir); err != nil {
-		return pathError(dir, err)
+	if w.visited[real] {
+		return &UsageError{Source: dir, Err: fmt.Errorf("%w: it is the folder that is written to", ErrNoSources), Hint: "write to another folder, or to one inside it"}
 	}
 	if err := w.folder(ctx, dir, real); err != nil {
 		return err
@@ -88,7 +86,7 @@ func (w *walker) folder(ctx context.Context, dir, real string) error {
 		}
 	}
 	if err != nil {
-		return sendFolder(w.send, dir, err)
+		return sendUnread(w.send, "folder", dir, err)
 	}
 	return nil
 }
@@ -99,7 +97,7 @@ func (w *walker) entry(ctx context.Context, path, real string, mode fs.FileMode)
 		if fi, err := os.Stat(path); err == nil && fi.IsDir() {
 			target, err := filepath.EvalSymlinks(path)
 			if err != nil {
-				return sendFolder(w.send, path, err)
+				return sendUnread(w.send, "folder", path, err)
 			}
 			return w.folder(ctx, path, target)
 		}
@@ -116,15 +114,6 @@ func (w *walker) entry(ctx context.Context, path, real string, mode fs.FileMode)
 func (w *walker) send(it Item) error {
 	w.items++
 	return w.emit(it)
-}
-
-// sendFolder makes an item of a folder that cannot be read; an error that ends
-// the run ends the listing.
-func sendFolder(emit emitter, dir string, err error) error {
-	if exhausted(err) {
-		return ownError(err)
-	}
-	return emit(Item{URI: dir, Trusted: true, Err: dataset.Fail(fileClass(err), "folder cannot be read: %w", fileCause(err))})
 }
 
 // planGlob expands a pattern that no file is named by.
@@ -148,7 +137,7 @@ func planGlob(ctx context.Context, pattern string, o ListOptions, emit emitter) 
 		abs, errAbs := filepath.Abs(m)
 		switch {
 		case errAbs != nil:
-			return nil, pathError(m, errAbs)
+			return nil, &UsageError{Source: m, Err: errAbs, Hint: "name it by its absolute path"}
 		case err == nil && fi.IsDir():
 			if !strings.HasPrefix(filepath.Base(abs), ".") {
 				steps = append(steps, func() error { return listMatchedFolder(ctx, abs, o, emit) })
@@ -159,11 +148,11 @@ func planGlob(ctx context.Context, pattern string, o ListOptions, emit emitter) 
 			steps = append(steps, func() error { return emit(Item{URI: abs, Trusted: true}) })
 		}
 	}
-	if len(steps) == 0 {
-		return nil, &UsageError{Source: pattern, Err: fmt.Errorf("%w: no media file matches", ErrNoSources),
-			Hint: "check the pattern, or name the folder: folders are walked"}
-	}
 	return func() error {
+		if len(steps) == 0 {
+			return &UsageError{Source: pattern, Err: fmt.Errorf("%w: no media file matches", ErrNoSources),
+				Hint: "check the pattern, or name the folder: folders are walked"}
+		}
 		for _, step := range steps {
 			if err := step(); err != nil {
 				return err
@@ -177,7 +166,7 @@ func planGlob(ctx context.Context, pattern string, o ListOptions, emit emitter) 
 func listMatchedFolder(ctx context.Context, dir string, o ListOptions, emit emitter) error {
 	real, err := filepath.EvalSymlinks(dir)
 	if err != nil {
-		return sendFolder(emit, dir, err)
+		return sendUnread(emit, "folder", dir, err)
 	}
 	return newWalker(o, emit).folder(ctx, dir, real)
 }

@@ -17,7 +17,9 @@ type Item struct {
 	// Title and License are the list's; Texts its captions of the whole source.
 	Title, License string
 	Texts          []dataset.Text
-	Spans          []dataset.Span // the list's clips; empty = cut by content
+	// Spans are the list's clips. nil: the list says nothing of clips, and the
+	// source is cut by content. Empty: the list names none, and nothing is cut.
+	Spans []dataset.Span
 	// Err is what is wrong with the row itself, a [*dataset.ItemError]: the item
 	// becomes a failed row without anything being fetched.
 	Err error
@@ -36,9 +38,13 @@ func ListHash(items []Item) string {
 		for _, t := range it.Texts {
 			putStrings(h, t.Text, t.Kind, t.Lang)
 		}
-		putInt(h, len(it.Spans))
+		clips := len(it.Spans)
+		if it.Spans == nil {
+			clips = -1 // another thing than a list of none
+		}
+		putInt(h, clips)
 		for _, s := range it.Spans {
-			putStrings(h, s.ClipID, s.Text)
+			putStrings(h, s.ClipID, s.Text, s.Error)
 			putUint(h, math.Float64bits(s.Start))
 			putUint(h, math.Float64bits(s.End))
 		}

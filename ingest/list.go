@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"micodata/dataset"
 )
 
 // ListOptions say how to read lists. The zero value will do.
@@ -36,6 +38,10 @@ type ListOptions struct {
 	// is broken. The default is 16 MiB: the longest row of HD-VILA-100M is
 	// below 1 MiB.
 	MaxRowBytes int
+	// Warn is told, where several sources are named, which of them is not there or
+	// holds nothing: at once, since the work on the others may take days. nil tells
+	// nobody.
+	Warn func(err error)
 }
 
 const defaultMaxRowBytes = 16 << 20
@@ -43,6 +49,9 @@ const defaultMaxRowBytes = 16 << 20
 func (o ListOptions) withDefaults() ListOptions {
 	if o.MaxRowBytes <= 0 {
 		o.MaxRowBytes = defaultMaxRowBytes
+	}
+	if o.Warn == nil {
+		o.Warn = func(error) {}
 	}
 	return o
 }
@@ -80,9 +89,14 @@ type emitter func(Item) error
 
 // List yields the items that sources name, in order: each source in turn,
 // folders and globs sorted by name, tables row by row. All sources are looked
-// at before the first item, so that a mistyped one costs no work. An error,
-// mostly a [*UsageError], ends the listing; whatever concerns one item only is
-// in [Item.Err].
+// at before the first item, so that one that makes no sense costs no work. An
+// error, mostly a [*UsageError], ends the listing; whatever concerns one item
+// only is in [Item.Err].
+//
+// A name that is not there or cannot be read is an item, whose row says so. A
+// folder, a glob or a list that holds nothing is none: it is told to
+// [ListOptions.Warn] if there are other sources, and if no source holds anything
+// the listing ends with [ErrNoSources].
 //
 // A file that is named is taken whatever its extension, unless it is a table
 // (.txt .csv .tsv .jsonl .ndjson .json .parquet, all but the last also with .gz
@@ -92,21 +106,15 @@ type emitter func(Item) error
 // found in a folder otherwise.
 func List(ctx context.Context, sources []string, o ListOptions) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
-		items := 0
 		err := list(ctx, sources, o.withDefaults(), func(it Item) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			items++
 			if !yield(it, nil) {
 				return errStop
 			}
 			return nil
 		})
-		if err == nil && items == 0 {
-			err = &UsageError{Source: strings.Join(sources, " "), Err: ErrNoSources,
-				Hint: "name media files, folders, globs, http(s) URLs, lists, or - for a list on standard input"}
-		}
 		if err != nil && err != errStop {
 			yield(Item{}, err)
 		}
@@ -114,6 +122,14 @@ func List(ctx context.Context, sources []string, o ListOptions) iter.Seq2[Item, 
 }
 
 func list(ctx context.Context, sources []string, o ListOptions, emit emitter) error {
+	if len(sources) == 1 {
+		o.Warn = func(error) {} // it is all there is to say at the end
+	}
+	items := 0
+	counted := func(it Item) error {
+		items++
+		return emit(it)
+	}
 	var steps []func() error
 	stdin := false
 	for _, arg := range sources {
@@ -121,16 +137,29 @@ func list(ctx context.Context, sources []string, o ListOptions, emit emitter) er
 			return &UsageError{Source: arg, Err: errors.New("standard input is named twice"), Hint: "name it once"}
 		}
 		stdin = stdin || arg == "-"
-		step, err := plan(ctx, arg, o, emit)
+		step, err := plan(ctx, arg, o, counted)
 		if err != nil {
 			return err
 		}
 		steps = append(steps, step)
 	}
-	for _, step := range steps {
-		if err := step(); err != nil {
+	for i, step := range steps {
+		before := items
+		err := step()
+		if err == nil && items == before {
+			err = &UsageError{Source: sources[i], Err: ErrNoSources, Hint: "there is no media file and no row of a list in it"}
+		}
+		if errors.Is(err, ErrNoSources) && len(sources) > 1 {
+			o.Warn(err)
+			continue
+		}
+		if err != nil {
 			return err
 		}
+	}
+	if items == 0 {
+		return &UsageError{Source: strings.Join(sources, " "), Err: ErrNoSources,
+			Hint: "name media files, folders, globs, http(s) URLs, lists, or - for a list on standard input"}
 	}
 	return nil
 }
@@ -139,6 +168,9 @@ func list(ctx context.Context, sources []string, o ListOptions, emit emitter) er
 func plan(ctx context.Context, arg string, o ListOptions, emit emitter) (func() error, error) {
 	if arg == "-" {
 		return func() error { return listStdin(o, emit) }, nil
+	}
+	if arg == "" {
+		return nil, &UsageError{Err: errors.New("a source has an empty name"), Hint: "is a variable unset?"}
 	}
 	path := arg
 	if scheme, ok := urlScheme(arg); ok {
@@ -151,25 +183,28 @@ func plan(ctx context.Context, arg string, o ListOptions, emit emitter) (func() 
 		}
 		path = uri
 	}
-	fi, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(arg, `*?[`) && path == arg {
-		return planGlob(ctx, arg, o, emit)
-	}
-	if err != nil {
-		return nil, pathError(arg, err)
-	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return nil, pathError(arg, err)
+		return nil, &UsageError{Source: arg, Err: err, Hint: "name it by its absolute path"}
 	}
+	fi, err := os.Stat(path)
 	switch {
+	case exhausted(err):
+		return nil, ownError(err)
+	case errors.Is(err, fs.ErrNotExist) && path == arg && strings.ContainsAny(arg, `*?[`):
+		return planGlob(ctx, arg, o, emit)
+	case err != nil:
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err // without the path again
+		}
+		o.Warn(fmt.Errorf("%s: cannot be read: %w; its row will say so", arg, err))
 	case fi.IsDir():
 		return func() error { return listFolder(ctx, abs, o, emit) }, nil
-	case !fi.Mode().IsRegular():
-		return nil, &UsageError{Source: arg, Err: errors.New("neither a regular file nor a folder"),
-			Hint: "name a media file, a folder, a list or a URL"}
+	case fi.Mode().IsRegular():
+		return func() error { return listFile(abs, o, emit) }, nil
 	}
-	return func() error { return listFile(abs, o, emit) }, nil
+	return func() error { return emit(Item{URI: abs, Trusted: true}) }, nil // its row will say what it is
 }
 
 // listFile lists a file that was named: a table's rows, or the file itself.
@@ -180,18 +215,11 @@ func listFile(abs string, o ListOptions, emit emitter) error {
 	return emit(Item{URI: abs, Trusted: true})
 }
 
-// pathError drops the path that the operating system's own errors repeat.
-func pathError(arg string, err error) error {
+// sendUnread makes an item of a folder or a list that cannot be read; an error
+// that ends the run ends the listing.
+func sendUnread(emit emitter, what, path string, err error) error {
 	if exhausted(err) {
 		return ownError(err)
 	}
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		err = pe.Err
-	}
-	hint := "check the name"
-	if errors.Is(err, fs.ErrPermission) {
-		hint = "make it readable for this user"
-	}
-	return &UsageError{Source: arg, Err: fmt.Errorf("cannot be read: %w", err), Hint: hint}
+	return emit(Item{URI: path, Trusted: true, Err: dataset.Fail(fileClass(err), "%s cannot be read: %w", what, fileCause(err))})
 }

@@ -63,16 +63,17 @@ func TestListUsageErrors(t *testing.T) {
 		empty   bool
 	}{
 		"nothing":       {says: []string{"nothing to ingest"}, empty: true},
-		"missing":       {sources: []string{dir + "/no.mp4"}, says: []string{"no.mp4", "no such file", "check the name"}},
+		"empty name":    {sources: []string{""}, says: []string{"empty name"}},
+		"all empty":     {sources: []string{t.TempDir(), dir + "/*.mp4"}, says: []string{"/*.mp4", "nothing to ingest"}, empty: true},
 		"no match":      {sources: []string{dir + "/*.mp4"}, says: []string{"no media file matches", "folders are walked"}, empty: true},
 		"double star":   {sources: []string{dir + "/**/*.mp4"}, says: []string{"** is not supported"}},
 		"bad pattern":   {sources: []string{dir + "/["}, says: []string{"bad pattern"}},
 		"empty folder":  {sources: []string{t.TempDir()}, says: []string{"no media files", ".mp4"}, empty: true},
+		"the output":    {o: ListOptions{Skip: []string{dir}}, sources: []string{dir}, says: []string{"the folder that is written to", "another folder"}, empty: true},
 		"empty list":    {sources: []string{writeFile(t, dir+"/e.txt", "\n# none\n")}, says: []string{"nothing to ingest"}, empty: true},
 		"s3":            {sources: []string{"s3://bucket/x"}, says: []string{"not supported yet", "https"}},
 		"other scheme":  {sources: []string{"ftp://host/x.mp4"}, says: []string{"ftp://", "http(s)"}},
 		"no host":       {sources: []string{"http:///x.mp4"}, says: []string{"not a URL"}},
-		"device":        {sources: []string{"/dev/null"}, says: []string{"regular file"}},
 		"stdin twice":   {o: ListOptions{Stdin: strings.NewReader("")}, sources: []string{"-", "-"}, says: []string{"twice"}},
 		"no url column": {sources: []string{csv}, says: []string{"--url-col", "name, link"}},
 		"no such url":   {o: ListOptions{URLCol: "href"}, sources: []string{csv}, says: []string{`"href"`, "name, link"}},
@@ -97,11 +98,44 @@ func TestListUsageErrors(t *testing.T) {
 	}
 }
 
-// A mistyped source costs no work: nothing is listed before it is found.
+// A source that makes no sense costs no work: nothing is listed before it is found.
 func TestListLooksAtAllSourcesFirst(t *testing.T) {
-	items, err := listed(t, ListOptions{}, testmedia.File(t, "plain"), "/no/such/file.mp4")
+	items, err := listed(t, ListOptions{}, testmedia.File(t, "plain"), "ftp://host/file.mp4")
 	if err == nil || len(items) > 0 {
 		t.Errorf("%d items before %v", len(items), err)
+	}
+}
+
+// What is not there, or is no file, is a row beside the others; what holds nothing
+// is told, and neither loses the others.
+func TestListBadAmongGood(t *testing.T) {
+	dir := t.TempDir()
+	good := copyFile(t, testmedia.File(t, "plain"), filepath.Join(dir, "good.mp4"))
+	empty := writeFile(t, filepath.Join(dir, "none.csv"), "url\n")
+	if err := errors.Join(os.Symlink("nowhere", filepath.Join(dir, "link.mp4")), os.Mkdir(filepath.Join(dir, "empty"), 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	o := ListOptions{Warn: func(err error) { told = append(told, err.Error()) }}
+	items := mustList(t, o, dir+"/no.mp4", dir+"/empty", dir+"/link.mp4", good+"/x.mp4", empty, "file://"+dir+"/no.csv", "/dev/null", dir+"/*.mkv", good)
+	if got, want := uris(items, dir), []string{"no.mp4", "link.mp4", "good.mp4/x.mp4", "no.csv", "/dev/null", "good.mp4"}; !reflect.DeepEqual(got, want) {
+		t.Fatalf("listed %q, want %q", got, want)
+	}
+	for i, want := range []string{"/no.mp4: cannot be read: no such file", "/link.mp4: cannot", "/x.mp4: cannot", "/no.csv: cannot",
+		"/empty: nothing to ingest: no media files", "/none.csv: nothing to ingest", "/*.mkv: nothing to ingest: no media file matches"} {
+		if len(told) != 7 || !strings.Contains(told[i], want) {
+			t.Fatalf("told %q, want %q", told, want)
+		}
+	}
+	want := []dataset.Class{dataset.NotFound, dataset.NotFound, dataset.NotFound, dataset.NotFound, dataset.NotMedia, ""}
+	for i, s := range ingested(t, testEnv(t), items...) {
+		if s.Class != want[i] {
+			t.Errorf("%s: %s: %s", s.URI, s.Class, s.Error)
+		}
+	}
+	told = nil
+	if items := mustList(t, o, dir+"/no.mp4"); len(items) != 1 || len(told) > 0 {
+		t.Errorf("alone: %+v, told %q", items, told)
 	}
 }
 

@@ -81,7 +81,7 @@ func TestShortageEndsTheRun(t *testing.T) {
 			t.Errorf("%v: a request's %v is an item's", errno, got)
 		}
 		sent := func(Item) error { t.Errorf("%v: a folder became an item", errno); return nil }
-		if got := sendFolder(sent, "/d", err); !errors.Is(got, errno) {
+		if got := sendUnread(sent, "folder", "/d", err); !errors.Is(got, errno) {
 			t.Errorf("%v: a folder's %v", errno, got)
 		}
 	}

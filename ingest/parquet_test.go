@@ -61,6 +61,8 @@ func TestParquet(t *testing.T) {
 		"structs":        {arrow.ListOf(arrow.StructOf(field("start", f64), field("end", f64), field("text", str), field("clip_id", arrow.PrimitiveTypes.Int32))), `[{"start":1,"end":2,"text":"s","clip_id":7}]`, []dataset.Span{span("7", 1, 2, "s")}},
 		"hd-vila":        {arrow.ListOf(arrow.StructOf(field("clip_id", str), field("span", arrow.ListOf(str)))), `[{"clip_id":"c","span":["0:01","0:02"]}]`, []dataset.Span{span("c", 1, 2, "")}},
 		"null":           {arrow.ListOf(arrow.ListOf(f64)), `null`, nil},
+		"empty":          {arrow.ListOf(arrow.ListOf(f64)), `[]`, []dataset.Span{}},
+		"empty text":     {str, `"[]"`, []dataset.Span{}},
 		"dictionary ids": {&arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: str}, `"[[2,3]]"`, spans[1:]},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -88,8 +88,12 @@ func (r *runner) source(ctx context.Context, it Item) (dataset.Source, error) {
 		URI: storedURI(it.URI), Title: it.Title, License: it.License,
 		Texts: slices.Clone(it.Texts), Spans: slices.Clone(it.Spans),
 	}
-	err := it.Err
-	if err == nil {
+	status, err := dataset.Failed, it.Err
+	switch {
+	case err != nil:
+	case it.Spans != nil && len(it.Spans) == 0:
+		status, err = dataset.Skipped, errNoClips
+	default:
 		err = r.fill(ctx, it, &s)
 	}
 	if ctx.Err() != nil {
@@ -98,7 +102,7 @@ func (r *runner) source(ctx context.Context, it Item) (dataset.Source, error) {
 	if _, ok := dataset.AsItem(err); err != nil && !ok {
 		return s, err
 	}
-	s.Outcome = dataset.OutcomeOf(dataset.Failed, err)
+	s.Outcome = dataset.OutcomeOf(status, err)
 	switch {
 	case it.ID != "":
 		s.ID = dataset.SafeID(it.ID)
@@ -109,6 +113,10 @@ func (r *runner) source(ctx context.Context, it Item) (dataset.Source, error) {
 	}
 	return s, nil
 }
+
+// errNoClips is the skipped row of a source with nothing to cut: it is not
+// fetched.
+var errNoClips = dataset.Fail(dataset.Policy, "the list names no clips of it (a row without a list of clips is cut by content)")
 
 // fill fetches, hashes and probes.
 func (r *runner) fill(ctx context.Context, it Item, s *dataset.Source) (err error) {

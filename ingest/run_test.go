@@ -111,6 +111,22 @@ func TestSameIDAndSameMedia(t *testing.T) {
 	}
 }
 
+// A list that names clips of a source, and none, wants nothing of it: it is not
+// even fetched. A list that says nothing of clips wants all of it.
+func TestNoClips(t *testing.T) {
+	list := writeFile(t, filepath.Join(t.TempDir(), "l.jsonl"), `{"video_id":"none","url":"http://192.0.2.1/never-fetched.mp4","clip":[]}
+{"video_id":"all","url":"`+testmedia.File(t, "plain")+`"}
+{"video_id":"null","url":"`+testmedia.File(t, "plain")+`","clip":null}
+`)
+	rows := ingested(t, testEnv(t), mustList(t, ListOptions{}, list)...)
+	if s := rows[0]; s.ID != "none" || s.Status != dataset.Skipped || s.Class != dataset.Policy || !strings.Contains(s.Error, "no clips") {
+		t.Errorf("%+v", s)
+	}
+	if rows[1].Status != dataset.OK || rows[2].Status != dataset.OK {
+		t.Errorf("%+v\n%+v", rows[1].Outcome, rows[2].Outcome)
+	}
+}
+
 func TestCopy(t *testing.T) {
 	env := testEnv(t)
 	env.Settings.Copy = true
@@ -256,7 +272,8 @@ func TestForbidden(t *testing.T) {
 		copyFile(t, plain, filepath.Join(dir, "a/ok.mp4"))
 		copyFile(t, plain, filepath.Join(dir, "b/closed.mp4"))
 		copyFile(t, plain, filepath.Join(dir, "c/inside.mp4"))
-		if err := errors.Join(os.Chmod(filepath.Join(dir, "b/closed.mp4"), 0), os.Chmod(filepath.Join(dir, "c"), 0)); err != nil {
+		writeFile(t, filepath.Join(dir, "b/closed.csv"), "url\nx.mp4\n")
+		if err := errors.Join(os.Chmod(filepath.Join(dir, "b/closed.mp4"), 0), os.Chmod(filepath.Join(dir, "b/closed.csv"), 0), os.Chmod(filepath.Join(dir, "c"), 0)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -273,9 +290,11 @@ func TestForbidden(t *testing.T) {
 			t.Errorf("%s: %q: %s", s.URI, s.Class, s.Error)
 		}
 	}
-	var ue *UsageError
-	if _, err := listed(t, ListOptions{}, filepath.Join(dir, "c")); !errors.As(err, &ue) || !errors.Is(err, fs.ErrPermission) {
-		t.Errorf("closed folder by name: %v", err)
+	named := []string{filepath.Join(dir, "c"), filepath.Join(dir, "c/inside.mp4"), filepath.Join(dir, "b/closed.mp4"), filepath.Join(dir, "b/closed.csv")}
+	for _, s := range ingested(t, testEnv(t), mustList(t, ListOptions{}, named...)...) {
+		if s.Class != dataset.Forbidden {
+			t.Errorf("named: %s: %q: %s", s.URI, s.Class, s.Error)
+		}
 	}
 }
 

@@ -14,10 +14,14 @@ import (
 // maxSeconds bounds times (three years), so that they fit any clock tick.
 const maxSeconds = 1e8
 
+// maxSpans bounds the clips of a source: as many as keys have digits for. It
+// also bounds what a row that is all commas takes in memory.
+const maxSpans = 100_000
+
 // parseSpans reads a clips cell: a list of spans, or the text of such a list as
 // JSON or as Python writes it. A span is [start, end], or an object with start
-// and end or, as HD-VILA-100M has it, with span; also clip_id and text. Nothing
-// is no spans.
+// and end or, as HD-VILA-100M has it, with span; also clip_id and text. One that
+// makes no sense has its Error set. Nothing is nil, a list of nothing is not.
 func parseSpans(cell any) ([]dataset.Span, error) {
 	if s, ok := cell.(string); ok {
 		v, err := parseLiteral(s)
@@ -33,46 +37,50 @@ func parseSpans(cell any) ([]dataset.Span, error) {
 	if !ok {
 		return nil, errors.New("clips: not a list")
 	}
-	spans := make([]dataset.Span, 0, len(list))
+	if len(list) > maxSpans {
+		return nil, fmt.Errorf("clips: %d of them; the limit is %d", len(list), maxSpans)
+	}
+	spans := make([]dataset.Span, len(list))
 	for i, v := range list {
-		s, err := parseSpan(v)
-		if err != nil {
-			return nil, fmt.Errorf("clip %d: %w", i+1, err)
+		s := &spans[i]
+		if m, ok := v.(map[string]any); ok {
+			s.ClipID = clean(first(m, []string{"clip_id", "id"}))
+			s.Text = clean(first(m, []string{"text", "caption"}))
 		}
-		spans = append(spans, s)
+		var err error
+		if s.Start, s.End, err = parseSpan(v); err != nil {
+			s.Error = fmt.Sprintf("clip %d: %v", i+1, err)
+		}
 	}
 	return spans, nil
 }
 
-func parseSpan(v any) (dataset.Span, error) {
-	var s dataset.Span
+// parseSpan reads when a clip starts and ends, neither if there is an error.
+func parseSpan(v any) (start, end float64, err error) {
 	if m, ok := v.(map[string]any); ok {
-		s.ClipID = clean(first(m, []string{"clip_id", "id"}))
-		s.Text = clean(first(m, []string{"text", "caption"}))
 		if v, ok = m["span"]; !ok {
 			start, okStart := m["start"]
 			end, okEnd := m["end"]
 			if !okStart || !okEnd {
-				return s, errors.New("neither span nor start and end")
+				return 0, 0, errors.New("neither span nor start and end")
 			}
 			v = []any{start, end}
 		}
 	}
 	pair, ok := v.([]any)
 	if !ok || len(pair) != 2 {
-		return s, errors.New("not a pair of start and end")
+		return 0, 0, errors.New("not a pair of start and end")
 	}
-	var err error
-	if s.Start, err = parseTime(pair[0]); err != nil {
-		return s, fmt.Errorf("start: %w", err)
+	if start, err = parseTime(pair[0]); err != nil {
+		return 0, 0, fmt.Errorf("start: %w", err)
 	}
-	if s.End, err = parseTime(pair[1]); err != nil {
-		return s, fmt.Errorf("end: %w", err)
+	if end, err = parseTime(pair[1]); err != nil {
+		return 0, 0, fmt.Errorf("end: %w", err)
 	}
-	if s.End <= s.Start {
-		return s, fmt.Errorf("ends at %g, before its start at %g or with it", s.End, s.Start)
+	if end <= start {
+		return 0, 0, fmt.Errorf("ends at %g, before its start at %g or with it", end, start)
 	}
-	return s, nil
+	return start, end, nil
 }
 
 // parseTime reads seconds, or "HH:MM:SS.mmm" with or without the hours.

@@ -60,7 +60,7 @@ type rows interface {
 func listTable(path string, f format, o ListOptions, emit emitter) error {
 	file, err := os.Open(path)
 	if err != nil {
-		return pathError(path, err)
+		return sendUnread(emit, "list", path, err)
 	}
 	defer file.Close() // only read from
 	if f.name == "parquet" {
@@ -238,6 +238,11 @@ func (m mapping) item(rec record, path, base string) Item {
 			class, err = e.Class, e.Err
 		}
 		it.Err = dataset.Fail(class, "%s of %s: %w", rec.at, path, err)
+	}
+	for i := range it.Spans {
+		if s := &it.Spans[i]; s.Error != "" {
+			s.Error = dataset.OneLine(fmt.Sprintf("%s of %s: %s", rec.at, path, s.Error))
+		}
 	}
 	return it
 }

@@ -120,9 +120,7 @@ func TestBadRows(t *testing.T) {
 		"zero byte":      {"l.txt", "a\nx\x00y\nb", dataset.Corrupt, "zero byte"},
 		"field count":    {"l.csv", "url,id\na,\nx,y,z\nb,\n", dataset.Corrupt, "line 3 of DIR/l.csv: 3 fields where the first row has 2"},
 		"bare quote":     {"l.csv", "url,id\na,\nx\"y,z\nb,\n", dataset.Corrupt, "line 3"},
-		"backward span":  {"l.jsonl", `{"url":"a"}` + "\n" + `{"url":"x","clips":[[0,1],[2,2]]}` + "\n" + `{"url":"b"}`, dataset.Corrupt, "clip 2"},
-		"negative span":  {"l.jsonl", `{"url":"a"}` + "\n" + `{"url":"x","clips":[[-1,1]]}` + "\n" + `{"url":"b"}`, dataset.Corrupt, "-1"},
-		"huge span":      {"l.jsonl", `{"url":"a"}` + "\n" + `{"url":"x","clips":[[1,1e300]]}` + "\n" + `{"url":"b"}`, dataset.Corrupt, "1e300 is not a time"},
+		"no list":        {"l.jsonl", `{"url":"a"}` + "\n" + `{"url":"x","clips":{"span":[0,1]}}` + "\n" + `{"url":"b"}`, dataset.Corrupt, "line 2 of DIR/l.jsonl: clips: not a list"},
 		"nan span":       {"l.csv", "url,clips\na,\nx,\"[[0, NaN]]\"\nb,\n", dataset.Corrupt, "literal"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -140,6 +138,57 @@ func TestBadRows(t *testing.T) {
 				t.Errorf("row %+v", s)
 			}
 		})
+	}
+}
+
+// One malformed clip costs that clip: its place, its clip_id and its text stay.
+func TestBadSpans(t *testing.T) {
+	dir := t.TempDir()
+	for cell, says := range map[string]string{
+		`{"clip_id":"x","text":"t","span":[2,2]}`:                   "ends at 2, before its start at 2 or with it",
+		`{"clip_id":"x","text":"t","span":["00:00:02","00:00:01"]}`: "ends at 1, before its start at 2",
+		`{"clip_id":"x","text":"t","span":["soon","later"]}`:        `start: "soon" is not a time`,
+		`{"clip_id":"x","text":"t","span":[0,1e300]}`:               "end: 1e300 is not a time",
+		`{"clip_id":"x","text":"t","span":[-1,1]}`:                  "start: -1 is not a time",
+		`{"clip_id":"x","text":"t","span":["0:61:00","2:00:00"]}`:   `"0:61:00" is not a time`,
+		`{"clip_id":"x","text":"t","span":[0,[1]]}`:                 "end: [1] is not a time",
+		`{"clip_id":"x","text":"t","span":[0]}`:                     "not a pair",
+		`{"clip_id":"x","text":"t","span":"0-1"}`:                   "not a pair",
+		`{"clip_id":"x","text":"t","span":null}`:                    "not a pair",
+		`{"clip_id":"x","text":"t","start":1}`:                      "neither span nor start and end",
+		`{"clip_id":"x","text":"t"}`:                                "neither span nor start and end",
+		`[0,"` + strings.Repeat("\\n", 5000) + `"]`:                 "end: ",
+		`7`:    "not a pair",
+		`null`: "not a pair",
+	} {
+		path := writeFile(t, filepath.Join(dir, "l.jsonl"), `{"url":"a"}`+"\n"+`{"url":"b","clips":[[0,1],`+cell+`,[1,2]]}`+"\n")
+		items := mustList(t, ListOptions{}, path)
+		if len(items) != 2 || items[1].Err != nil || len(items[1].Spans) != 3 {
+			t.Errorf("%s: %+v", cell, items)
+			continue
+		}
+		bad := items[1].Spans[1]
+		if !strings.HasPrefix(bad.Error, "line 2 of "+path+": clip 2: ") || !strings.Contains(bad.Error, says) || len(bad.Error) > 600 || strings.Contains(bad.Error, "\n") {
+			t.Errorf("%s: error %q, want %q", cell, bad.Error, says)
+		}
+		want := span("", 0, 0, "")
+		if strings.Contains(cell, "clip_id") {
+			want = span("x", 0, 0, "t")
+		}
+		if bad.Error = ""; bad != want {
+			t.Errorf("%s: %+v", cell, bad)
+		}
+		if items[1].Spans[0] != span("", 0, 1, "") || items[1].Spans[2] != span("", 1, 2, "") {
+			t.Errorf("%s: beside it %+v", cell, items[1].Spans)
+		}
+	}
+}
+
+func TestTooManySpans(t *testing.T) {
+	path := writeFile(t, filepath.Join(t.TempDir(), "l.jsonl"), `{"url":"a","clips":[1`+strings.Repeat(",1", maxSpans)+"]}\n")
+	items := mustList(t, ListOptions{}, path)
+	if e, ok := dataset.AsItem(items[0].Err); !ok || e.Class != dataset.Corrupt || !strings.Contains(e.Error(), "100001 of them; the limit is 100000") {
+		t.Errorf("%v", items[0].Err)
 	}
 }
 
@@ -179,7 +228,8 @@ func TestListHash(t *testing.T) {
 		"id": func(i *Item) { i.ID = "j" }, "uri": func(i *Item) { i.URI = "v" }, "title": func(i *Item) { i.Title = "" },
 		"shift": func(i *Item) { i.ID, i.URI = "iu", "" }, "license": func(i *Item) { i.License = "m" },
 		"text": func(i *Item) { i.Texts = alt("y") }, "texts": func(i *Item) { i.Texts = alt("x", "x") },
-		"span": func(i *Item) { i.Spans = []dataset.Span{span("c", 1, 2.5, "s")} }, "err": func(i *Item) { i.Err = fmt.Errorf("e") },
+		"span": func(i *Item) { i.Spans = []dataset.Span{span("c", 1, 2.5, "s")} }, "no spans": func(i *Item) { i.Spans = nil },
+		"empty spans": func(i *Item) { i.Spans = []dataset.Span{} }, "bad span": func(i *Item) { i.Spans = []dataset.Span{{ClipID: "c", Start: 1, End: 2, Text: "s", Error: "e"}} }, "err": func(i *Item) { i.Err = fmt.Errorf("e") },
 	} {
 		it := base
 		change(&it)

@@ -46,7 +46,8 @@ func (f fetchFlags) options() ingest.HTTPOptions {
 
 func (l listFlags) options(a *app, skip ...string) ingest.ListOptions {
 	return ingest.ListOptions{URLCol: l.URLCol, IDCol: l.IDCol, TextCol: l.TextCol, TitleCol: l.TitleCol,
-		LicenseCol: l.LicenseCol, ClipsCol: l.ClipsCol, Stdin: stoppable{a.in, a.signals.stop}, Skip: skip}
+		LicenseCol: l.LicenseCol, ClipsCol: l.ClipsCol, Stdin: stoppable{a.in, a.signals.stop}, Skip: skip,
+		Warn: func(err error) { a.note(err.Error()) }}
 }
 
 func sourcesWanted(cmd *cobra.Command, args []string) error {
