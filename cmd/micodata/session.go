@@ -142,7 +142,7 @@ func (s *session) finish(ctx context.Context, stages ...string) error {
 			return err
 		}
 		if r.OK == 0 {
-			return s.nothing(ctx, fmt.Sprintf("%s: nothing is ok: %s", stage, counts(r)))
+			return s.nothing(ctx, fmt.Sprintf("%s: nothing is ok: %s", stage, counts(r)), stage, dataset.StageIngest, dataset.StageExtract)
 		}
 		if r.Failed > 0 {
 			failed = append(failed, stage+": "+counts(r))
@@ -156,10 +156,11 @@ func (s *session) finish(ctx context.Context, stages ...string) error {
 }
 
 // nothing is the result of a dataset with nothing to show for it: the reason, and
-// the first row to blame, which is the only one where a single name was mistyped.
-func (s *session) nothing(ctx context.Context, reason string) error {
+// the first row to blame of the stages, which is the only one where a single name
+// was mistyped.
+func (s *session) nothing(ctx context.Context, reason string, stages ...string) error {
 	for _, status := range []string{dataset.Failed, dataset.Skipped} {
-		for _, stage := range []string{dataset.StageIngest, dataset.StageExtract} {
+		for _, stage := range stages {
 			st, err := stageReport(ctx, s.store, stage, status)
 			if err != nil {
 				return err

@@ -142,7 +142,7 @@ func (s *session) buildInto(ctx context.Context, up *upstream, settings *shards.
 	}
 	err = s.write(ctx, settings, out, label)
 	if errors.Is(err, shards.ErrNoTuples) {
-		return s.nothing(ctx, err.Error())
+		return s.nothing(ctx, err.Error(), dataset.StageIngest, dataset.StageExtract)
 	}
 	if err != nil {
 		return err
