@@ -46,8 +46,7 @@ type Cue struct {
 	Text, Lang string
 }
 
-// Frame is one of a clip's uniform frames. Depth and Normal stay empty unless
-// they are asked for.
+// Frame is one of a clip's uniform frames.
 type Frame struct {
 	Time  float64 // presentation time, seconds from the clip's start
 	Image table.Blob
@@ -93,18 +92,25 @@ type DepthMeta struct {
 // NormalMeta says which model made a normal map.
 type NormalMeta struct{ Model, WeightsSHA256 string }
 
+// FrameMap is the map of one of a clip's uniform frames.
+type FrameMap struct{ Map table.Blob }
+
 // Depth is a row of a label/depth part.
 type Depth struct {
-	Key string
-	Outcome
-	Depth table.Blob
-	Meta  *DepthMeta
+	Key     string
+	Outcome              // of the key frame's map
+	Errors  []StageError // frames without a map, as [FrameError] says it
+	Depth   table.Blob   // of the key frame
+	Frames  []FrameMap   // of each frame of the clip; empty unless they are asked for
+	Meta    *DepthMeta   // of all these maps; nil if there is none
 }
 
 // Normal is a row of a label/normal part.
 type Normal struct {
-	Key string
-	Outcome
-	Normal table.Blob
-	Meta   *NormalMeta
+	Key     string
+	Outcome              // of the key frame's map
+	Errors  []StageError // frames without a map, as [FrameError] says it
+	Normal  table.Blob   // of the key frame
+	Frames  []FrameMap   // of each frame of the clip; empty unless they are asked for
+	Meta    *NormalMeta  // of all these maps; nil if there is none
 }

@@ -70,7 +70,10 @@ var (
 		table.Value("status", func(d *Depth) *string { return &d.Status }),
 		table.Value("error_class", func(d *Depth) *string { return (*string)(&d.Class) }),
 		table.Value("error", func(d *Depth) *string { return &d.Error }),
+		table.List("errors", func(d *Depth) *[]StageError { return &d.Errors }, StageErrorColumns()...),
 		table.Media("depth", table.ImageFeature, func(d *Depth) *table.Blob { return &d.Depth }),
+		table.List("frames", func(d *Depth) *[]FrameMap { return &d.Frames },
+			table.Media("depth", table.ImageFeature, func(f *FrameMap) *table.Blob { return &f.Map })),
 		table.Struct("depth_meta", func(d *Depth) **DepthMeta { return &d.Meta }, DepthMetaColumns()...),
 	)
 
@@ -79,7 +82,10 @@ var (
 		table.Value("status", func(n *Normal) *string { return &n.Status }),
 		table.Value("error_class", func(n *Normal) *string { return (*string)(&n.Class) }),
 		table.Value("error", func(n *Normal) *string { return &n.Error }),
+		table.List("errors", func(n *Normal) *[]StageError { return &n.Errors }, StageErrorColumns()...),
 		table.Media("normal", table.ImageFeature, func(n *Normal) *table.Blob { return &n.Normal }),
+		table.List("frames", func(n *Normal) *[]FrameMap { return &n.Frames },
+			table.Media("normal", table.ImageFeature, func(f *FrameMap) *table.Blob { return &f.Map })),
 		table.Struct("normal_meta", func(n *Normal) **NormalMeta { return &n.Meta }, NormalMetaColumns()...),
 	)
 )

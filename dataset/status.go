@@ -3,6 +3,8 @@ package dataset
 import (
 	"errors"
 	"fmt"
+	"path"
+	"strings"
 )
 
 // Status of a source or a clip.
@@ -88,6 +90,26 @@ type StageError struct {
 	Class Class
 	Error string
 }
+
+// FrameError is the entry for a map that the labeler of a stage could not make of
+// frame i of a clip, from 0. It names the column that lacks the map, such as
+// label/frames.depth, and the frame.
+func FrameError(stage string, i int, err error) StageError {
+	o := OutcomeOf(Failed, err)
+	return StageError{Stage: frameStage(stage), Class: o.Class, Error: oneLine(frameName(i) + o.Error)}
+}
+
+// OfFrame tells whether e is the [FrameError] of that stage and frame.
+func (e StageError) OfFrame(stage string, i int) bool {
+	return e.Stage == frameStage(stage) && strings.HasPrefix(e.Error, frameName(i))
+}
+
+func frameStage(stage string) string {
+	folder, labeler := path.Split(stage)
+	return folder + "frames." + labeler
+}
+
+func frameName(i int) string { return fmt.Sprintf("frames[%d]: ", i) }
 
 // maxErrorBytes keeps a decoder's complaints from filling rows.
 const maxErrorBytes = 500

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"math"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -73,15 +75,28 @@ func (g *dense) Close() error        { return g.session.Close() }
 type item struct {
 	picture *Picture
 	result  *Geometry
+	clip    *clip
 	size    image.Point // of the picture
+	// depth is what the network gave, kept until the range of the clip is known;
+	// lo and hi are its extremes at the picture's size.
+	depth  field
+	lo, hi float32
+}
+
+// clip is the pictures of one clip that could be read. Their depth is stored when
+// the last of them has been through the network: it is their common range that
+// says which value becomes which level.
+type clip struct {
+	items []*item
+	left  atomic.Int32 // items whose result is not known yet
 }
 
 // Label implements [Geometer].
-func (g *dense) Label(ctx context.Context, pictures []Picture) ([]Geometry, error) {
-	results := make([]Geometry, len(pictures))
+func (g *dense) Label(ctx context.Context, clips [][]Picture) ([][]Geometry, error) {
+	results := make([][]Geometry, len(clips))
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(g.options.Workers)
-	for _, b := range g.batches(pictures, results) {
+	for _, b := range g.batches(g.items(clips, results)) {
 		work.Go(func() error { return g.batch(ctx, b.net, b.items) })
 	}
 	if err := work.Wait(); err != nil {
@@ -90,38 +105,53 @@ func (g *dense) Label(ctx context.Context, pictures []Picture) ([]Geometry, erro
 	return results, nil
 }
 
+// items lists the pictures of all clips, and makes room for their results.
+// Pictures whose header can't be read get their error here.
+func (g *dense) items(clips [][]Picture, results [][]Geometry) []*item {
+	var all []*item
+	for i, pictures := range clips {
+		results[i] = make([]Geometry, len(pictures))
+		c := new(clip)
+		for k := range pictures {
+			size, err := pictureSize(&pictures[k], g.options.MaxPixels)
+			if err != nil {
+				results[i][k].Err = err
+				continue
+			}
+			c.items = append(c.items, &item{picture: &pictures[k], result: &results[i][k], clip: c, size: size})
+		}
+		c.left.Store(int32(len(c.items)))
+		all = append(all, c.items...)
+	}
+	return all
+}
+
 // group is pictures that are one size to the network.
 type group struct {
 	net   image.Point
-	items []item
+	items []*item
 }
 
-// batches sorts the pictures by their size in the network, in the order in
-// which the sizes first occur, and cuts each group into batches. Pictures whose
-// header can't be read get their error here.
-func (g *dense) batches(pictures []Picture, results []Geometry) []group {
+// batches sorts pictures by their size in the network, in the order in which the
+// sizes first occur, and cuts each group into batches.
+func (g *dense) batches(items []*item) []group {
 	var groups []group
 	open := map[image.Point]int{} // the group of a size that isn't full yet
-	for i := range pictures {
-		size, err := pictureSize(&pictures[i], g.options.MaxPixels)
-		if err != nil {
-			results[i].Err = err
-			continue
-		}
-		net := networkSize(size, g.card.Input.Resize)
+	for _, it := range items {
+		net := networkSize(it.size, g.card.Input.Resize)
 		at, ok := open[net]
 		if !ok || len(groups[at].items) == g.options.BatchSize {
 			at = len(groups)
 			open[net] = at
 			groups = append(groups, group{net: net})
 		}
-		groups[at].items = append(groups[at].items, item{&pictures[i], &results[i], size})
+		groups[at].items = append(groups[at].items, it)
 	}
 	return groups
 }
 
 // batch labels pictures of one size in the network.
-func (g *dense) batch(ctx context.Context, net image.Point, items []item) error {
+func (g *dense) batch(ctx context.Context, net image.Point, items []*item) error {
 	plane := 3 * net.X * net.Y
 	data := make([]float32, 0, len(items)*plane)
 	whole := items[:0:0]
@@ -131,7 +161,7 @@ func (g *dense) batch(ctx context.Context, net image.Point, items []item) error 
 		}
 		img, err := decode(it.picture)
 		if err != nil {
-			it.result.Err = err
+			g.end(it, Geometry{Err: err})
 			continue
 		}
 		data = data[:len(data)+plane]
@@ -146,7 +176,7 @@ func (g *dense) batch(ctx context.Context, net image.Point, items []item) error 
 
 // infer runs the network on a batch, by halves if the device has no memory for
 // the whole of it, and stores the maps.
-func (g *dense) infer(ctx context.Context, net image.Point, items []item, data []float32) error {
+func (g *dense) infer(ctx context.Context, net image.Point, items []*item, data []float32) error {
 	n := int64(len(items))
 	input := gpu.Tensor{Shape: []int64{n, 3, int64(net.Y), int64(net.X)}, Data: data}
 	out, err := g.run(ctx, input)
@@ -165,7 +195,7 @@ func (g *dense) infer(ctx context.Context, net image.Point, items []item, data [
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := g.store(it, out, i, len(items)); err != nil {
+		if err := g.take(it, out, i, len(items)); err != nil {
 			return err
 		}
 	}
@@ -185,17 +215,18 @@ func (g *dense) run(ctx context.Context, input gpu.Tensor) (map[string]gpu.Tenso
 	return g.session.Run(ctx, map[string]gpu.Tensor{g.card.Input.Name: input})
 }
 
-// store makes the maps of the i-th of n pictures. Its error is the network's;
+// take takes the answers for the i-th of n pictures. Its error is the network's;
 // what is wrong with the picture's own values is the picture's.
-func (g *dense) store(it item, out map[string]gpu.Tensor, i, n int) error {
+func (g *dense) take(it *item, out map[string]gpu.Tensor, i, n int) error {
 	var maps Geometry
 	if d := g.card.Outputs.Depth; d != nil {
 		f, err := fieldOf(out[d.Name], i, n, 1)
 		if err != nil {
 			return fmt.Errorf("output %s: %w", d.Name, err)
 		}
-		if maps.Depth, maps.DepthMin, maps.DepthMax, err = depthMap(f, d, it.size); err != nil {
-			it.result.Err = labelerError(it.picture, err)
+		it.depth = f
+		if it.lo, it.hi, err = depthRange(f, it.size); err != nil {
+			g.end(it, Geometry{Err: labelerError(it.picture, err)})
 			return nil
 		}
 	}
@@ -205,10 +236,45 @@ func (g *dense) store(it item, out map[string]gpu.Tensor, i, n int) error {
 			return fmt.Errorf("output %s: %w", d.Name, err)
 		}
 		if maps.Normal, err = normalMap(f, d, it.size); err != nil {
-			it.result.Err = labelerError(it.picture, err)
-			return nil
+			maps = Geometry{Err: labelerError(it.picture, err)}
 		}
 	}
-	*it.result = maps
+	g.end(it, maps)
 	return nil
+}
+
+// end notes what became of a picture, all but the depth map itself, and with the
+// last picture of a clip stores the depth of them all.
+func (g *dense) end(it *item, maps Geometry) {
+	*it.result = maps
+	if it.clip.left.Add(-1) == 0 && g.card.Outputs.Depth != nil {
+		it.clip.storeDepth(g.card.Outputs.Depth)
+	}
+}
+
+// storeDepth makes the depth maps of a clip's pictures, all between the nearest
+// and the farthest value of them all.
+func (c *clip) storeDepth(d *card.DepthOutput) {
+	lo, hi := float32(math.Inf(1)), float32(math.Inf(-1))
+	for _, it := range c.items {
+		if it.result.Err == nil {
+			lo, hi = min(lo, it.lo), max(hi, it.hi)
+		}
+	}
+	near, far := lo, hi
+	if d.Convention == card.NearLarge {
+		near, far = hi, lo
+	}
+	for _, it := range c.items {
+		if it.result.Err != nil {
+			continue
+		}
+		png, err := depthMap(it.depth, near, far, it.size)
+		it.depth = field{}
+		if err != nil {
+			*it.result = Geometry{Err: labelerError(it.picture, err)}
+			continue
+		}
+		it.result.Depth, it.result.DepthMin, it.result.DepthMax = png, near, far
+	}
 }

@@ -6,10 +6,13 @@
 // field of view. A picture that can't be labelled is an error of its own beside
 // the others' maps, never the end of a call.
 //
-// On the CPU the result for a picture depends on nothing but the picture, the
-// model, the library and [Options.Threads]: not on the pictures beside it, the
-// batch size or the number of workers. (The library picks its code by the CPU's
-// vector instructions, so two kinds of CPU may differ in the last bit of a
-// value before it is rounded.) A GPU may also pick by the size of a batch: there
-// it is part of the fingerprint.
+// The depth maps of a clip's pictures have one range of values in common, so that
+// what the model gave can be read off each of them.
+//
+// On the CPU the result for a clip depends on nothing but its pictures, the
+// model, the library and [Options.Threads]: not on the clips beside it, the batch
+// size or the number of workers. (The library picks its code by the CPU's vector
+// instructions, so two kinds of CPU may differ in the last bit of a value before
+// it is rounded.) A GPU may also pick by the size of a batch: there it is part of
+// the fingerprint.
 package pseudolabel

@@ -101,18 +101,42 @@ func ramp(t testing.TB, w, h int) []byte {
 	return jpegOf(t, w, h, func(x, _ int) color.Color { return grey(255 * x / (w - 1)) })
 }
 
+// label labels pictures, each as a clip of its own.
 func label(t *testing.T, g Geometer, jpegs ...[]byte) []Geometry {
 	t.Helper()
-	pictures := make([]Picture, len(jpegs))
+	clips := make([][][]byte, len(jpegs))
 	for i, data := range jpegs {
-		pictures[i] = Picture{Key: fmt.Sprintf("p%d", i), JPEG: data}
+		clips[i] = [][]byte{data}
+	}
+	var maps []Geometry
+	for _, of := range labelClips(t, g, clips...) {
+		maps = append(maps, of...)
+	}
+	return maps
+}
+
+// labelClips labels clips of pictures, which are called p0, p1 and so on.
+func labelClips(t *testing.T, g Geometer, clips ...[][]byte) [][]Geometry {
+	t.Helper()
+	pictures := make([][]Picture, len(clips))
+	n := 0
+	for i, jpegs := range clips {
+		for _, data := range jpegs {
+			pictures[i] = append(pictures[i], Picture{Key: fmt.Sprintf("p%d", n), JPEG: data})
+			n++
+		}
 	}
 	maps, err := g.Label(context.Background(), pictures)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(maps) != len(jpegs) {
-		t.Fatalf("%d maps of %d pictures", len(maps), len(jpegs))
+	if len(maps) != len(clips) {
+		t.Fatalf("maps of %d clips, want %d", len(maps), len(clips))
+	}
+	for i := range maps {
+		if len(maps[i]) != len(clips[i]) {
+			t.Fatalf("%d maps of %d pictures", len(maps[i]), len(clips[i]))
+		}
 	}
 	return maps
 }

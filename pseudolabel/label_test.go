@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -123,6 +124,59 @@ func TestOnePictureFailsAlone(t *testing.T) {
 	}
 }
 
+// The depth maps of a clip have one range, whose ends are the nearest and the
+// farthest of all its pictures; clips beside it have their own. The network gives
+// depth = 2 + 3 red.
+func TestAClipHasOneRange(t *testing.T) {
+	flat := func(v int) []byte { return jpegOf(t, 96, 64, func(int, int) color.Color { return grey(v) }) }
+	left := func(v int) []byte {
+		return jpegOf(t, 64, 96, func(x, _ int) color.Color { return grey(v * min(x, 40) / 40) })
+	}
+	clip := [][]byte{flat(51), left(102), nil, flat(204)} // depth 2.6, 2 to 3.2, none, 4.4
+	for _, c := range []struct {
+		changes   []string
+		near, far float64
+	}{
+		{nil, 2, 4.4},
+		{[]string{"near_small", "near_large", "affine_invariant_depth", "inverse_depth"}, 4.4, 2},
+	} {
+		g := open(t, Options{Model: "colours", BatchSize: 2, Workers: 2}, c.changes...)
+		got := labelClips(t, g, [][]byte{ramp(t, 96, 64)}, clip, [][]byte{flat(51), flat(51)}, nil)
+		if failed, ok := dataset.AsItem(got[1][2].Err); !ok || failed.Class != dataset.Corrupt {
+			t.Errorf("a picture that is none: %v", got[1][2].Err)
+		}
+		for i, want := range map[int][2]float64{0: {2.6, 2.6}, 1: {2, 3.2}, 3: {4.4, 4.4}} {
+			g := got[1][i]
+			if g.Err != nil {
+				t.Fatal(g.Err)
+			}
+			near, far := float64(g.DepthMin), float64(g.DepthMax)
+			if math.Abs(near-c.near) > .05 || math.Abs(far-c.far) > .05 {
+				t.Errorf("picture %d: from %v to %v, want about %v to %v", i, near, far, c.near, c.far)
+			}
+			img := decodeDepth(t, g.Depth)
+			lo, hi := math.Inf(1), math.Inf(-1)
+			for y := range img.Rect.Dy() {
+				for x := range img.Rect.Dx() {
+					v := near + float64(img.Gray16At(x, y).Y)/65535*(far-near)
+					lo, hi = min(lo, v), max(hi, v)
+				}
+			}
+			if math.Abs(lo-want[0]) > .05 || math.Abs(hi-want[1]) > .05 {
+				t.Errorf("picture %d: depth from %v to %v, want %v", i, lo, hi, want)
+			}
+		}
+		if g := got[0][0]; math.Abs(float64(g.DepthMax-g.DepthMin)) < 2.9 {
+			t.Errorf("the clip before: from %v to %v, want 2 to 5", g.DepthMin, g.DepthMax)
+		}
+		for _, g := range got[2] {
+			if g.DepthMin != g.DepthMax || slices.Max(decodeDepth(t, g.Depth).Pix) != 0 {
+				t.Errorf("a flat clip: from %v to %v", g.DepthMin, g.DepthMax)
+			}
+		}
+	}
+}
+
 // The promise of the package: batch, workers and neighbours leave no trace.
 func TestBytesDoNotDependOnBatches(t *testing.T) {
 	var jpegs [][]byte
@@ -135,10 +189,11 @@ func TestBytesDoNotDependOnBatches(t *testing.T) {
 			return color.RGBA{uint8(x * (i + 1)), uint8(y * 3), uint8(x*y/50 + 20*i), 255}
 		}))
 	}
-	want := make([]Geometry, len(jpegs))
+	clips := [][][]byte{jpegs[:1], jpegs[1:5], jpegs[5:7], jpegs[7:]}
+	var want []Geometry
 	alone := open(t, Options{Model: "net"})
-	for i := range jpegs {
-		want[i] = label(t, alone, jpegs[i])[0]
+	for _, clip := range clips {
+		want = append(want, labelClips(t, alone, clip)[0]...)
 	}
 	for _, o := range []Options{{BatchSize: 1, Workers: 3}, {BatchSize: 4}, {BatchSize: 4, Workers: 2}, {BatchSize: 64}} {
 		o.Model = "net"
@@ -146,10 +201,10 @@ func TestBytesDoNotDependOnBatches(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 2 { // two calls at once, too
 			wg.Go(func() {
-				for i, got := range label(t, g, jpegs...) {
+				for i, got := range slices.Concat(labelClips(t, g, clips...)...) {
 					if got.Err != nil || hash(got.Depth) != hash(want[i].Depth) || hash(got.Normal) != hash(want[i].Normal) ||
 						got.DepthMin != want[i].DepthMin || got.DepthMax != want[i].DepthMax {
-						t.Errorf("batch %d, %d workers: picture %d differs from itself alone (%v)", o.BatchSize, o.Workers, i, got.Err)
+						t.Errorf("batch %d, %d workers: picture %d differs from its clip alone (%v)", o.BatchSize, o.Workers, i, got.Err)
 					}
 				}
 			})
@@ -165,7 +220,7 @@ func TestLabelEndsWithItsContext(t *testing.T) {
 	g := open(t, Options{Model: "net"})
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := g.Label(ctx, []Picture{{Key: "a", JPEG: ramp(t, 64, 64)}}); !errors.Is(err, context.Canceled) {
+	if _, err := g.Label(ctx, [][]Picture{{{Key: "a", JPEG: ramp(t, 64, 64)}}}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 	if got := label(t, g); len(got) != 0 {

@@ -11,33 +11,38 @@ import (
 
 var errNotFinite = errors.New("the network gave NaN or infinite values")
 
-// depthMap stretches a depth to the picture's size and stores it between its
-// own extremes; near is the value at pixel 0, far that at 65535.
-func depthMap(f field, d *card.DepthOutput, size image.Point) (png []byte, near, far float32, err error) {
+// depthRange is the least and the largest value of a depth stretched to the
+// picture's size.
+func depthRange(f field, size image.Point) (lo, hi float32, err error) {
 	if !f.finite() {
-		return nil, 0, 0, errNotFinite
+		return 0, 0, errNotFinite
 	}
 	s := newScaled(f.channels[0], f.w, f.h, size.X, size.Y)
 	row := make([]float32, size.X)
 	s.row(0, row)
-	near, far = row[0], row[0]
+	lo, hi = row[0], row[0]
 	for y := range size.Y {
 		s.row(y, row)
 		for _, v := range row {
-			near, far = min(near, v), max(far, v)
+			lo, hi = min(lo, v), max(hi, v)
 		}
 	}
-	if d.Convention == card.NearLarge {
-		near, far = far, near
-	}
+	return lo, hi, nil
+}
+
+// depthMap stretches a depth to the picture's size and stores it: near is the
+// value at pixel 0, far that at 65535. Where they are the same all is 0.
+func depthMap(f field, near, far float32, size image.Point) ([]byte, error) {
 	scale := 0.
 	if near != far {
 		scale = 65535 / (float64(far) - float64(near))
 	}
 	w, err := newPNG(size.X, size.Y, gray16)
 	if err != nil {
-		return nil, 0, 0, err
+		return nil, err
 	}
+	s := newScaled(f.channels[0], f.w, f.h, size.X, size.Y)
+	row := make([]float32, size.X)
 	raw := make([]byte, 2*size.X)
 	for y := range size.Y {
 		s.row(y, row)
@@ -46,11 +51,10 @@ func depthMap(f field, d *card.DepthOutput, size image.Point) (png []byte, near,
 			binary.BigEndian.PutUint16(raw[2*x:], uint16(min(max(level, 0), 65535)))
 		}
 		if err := w.writeRow(raw); err != nil {
-			return nil, 0, 0, err
+			return nil, err
 		}
 	}
-	png, err = w.finish()
-	return png, near, far, err
+	return w.finish()
 }
 
 // flips are the signs that turn a camera frame into x right, y down, z forward.

@@ -10,28 +10,27 @@ import (
 	"micodata/pseudolabel/card"
 )
 
-func depthCard(convention string) *card.DepthOutput {
-	return &card.DepthOutput{Name: "depth", Convention: convention, Kind: card.Metric}
-}
-
 func TestDepthMapStoresNearAsZero(t *testing.T) {
 	f := field{channels: [][]float32{{1, 2, 3, 5}}, w: 2, h: 2}
+	if lo, hi, err := depthRange(f, image.Pt(2, 2)); err != nil || lo != 1 || hi != 5 {
+		t.Fatalf("from %v to %v, %v; want 1 to 5", lo, hi, err)
+	}
 	for _, c := range []struct {
-		convention string
-		near, far  float32
-		want       []uint16
+		near, far float32
+		want      []uint16
 	}{
-		{card.NearSmall, 1, 5, []uint16{0, 16384, 32768, 65535}},
-		{card.NearLarge, 5, 1, []uint16{65535, 49151, 32768, 0}},
+		{1, 5, []uint16{0, 16384, 32768, 65535}},
+		{5, 1, []uint16{65535, 49151, 32768, 0}},
+		{1, 9, []uint16{0, 8192, 16384, 32768}}, // of a clip with something farther
 	} {
-		data, near, far, err := depthMap(f, depthCard(c.convention), image.Pt(2, 2))
-		if err != nil || near != c.near || far != c.far {
-			t.Fatalf("%s: near %v, far %v, %v; want %v, %v", c.convention, near, far, err, c.near, c.far)
+		data, err := depthMap(f, c.near, c.far, image.Pt(2, 2))
+		if err != nil {
+			t.Fatal(err)
 		}
 		img := decodeDepth(t, data)
 		for i, want := range c.want {
 			if got := img.Gray16At(i%2, i/2).Y; got != want {
-				t.Errorf("%s: pixel %d is %d, want %d", c.convention, i, got, want)
+				t.Errorf("from %v to %v: pixel %d is %d, want %d", c.near, c.far, i, got, want)
 			}
 		}
 	}
@@ -41,9 +40,12 @@ func TestFlatDepthIsZero(t *testing.T) {
 	// Sizes whose weights aren't exact in float32, so that a careless sum is not flat.
 	for _, size := range []image.Point{{5, 3}, {97, 89}, {1, 1}, {3, 2}} {
 		flat := field{channels: [][]float32{slices.Repeat([]float32{.7}, 7*5)}, w: 7, h: 5}
-		data, near, far, err := depthMap(flat, depthCard(card.NearLarge), size)
-		if err != nil || near != .7 || far != .7 {
-			t.Fatalf("%v: near %v, far %v, %v", size, near, far, err)
+		if lo, hi, err := depthRange(flat, size); err != nil || lo != .7 || hi != .7 {
+			t.Fatalf("%v: from %v to %v, %v", size, lo, hi, err)
+		}
+		data, err := depthMap(flat, .7, .7, size)
+		if err != nil {
+			t.Fatal(err)
 		}
 		img := decodeDepth(t, data)
 		if img.Bounds().Size() != size || slices.Max(img.Pix) != 0 {
@@ -55,7 +57,7 @@ func TestFlatDepthIsZero(t *testing.T) {
 func TestNotFiniteIsAnError(t *testing.T) {
 	inf, nan := float32(math.Inf(1)), float32(math.NaN())
 	for _, v := range []float32{inf, -inf, nan} {
-		if _, _, _, err := depthMap(field{channels: [][]float32{{0, v}}, w: 2, h: 1}, depthCard(card.NearSmall), image.Pt(2, 1)); err == nil {
+		if _, _, err := depthRange(field{channels: [][]float32{{0, v}}, w: 2, h: 1}, image.Pt(2, 1)); err == nil {
 			t.Errorf("depth %v was stored", v)
 		}
 		n := &card.NormalOutput{Axes: card.OpenCV, Range: []float64{-1, 1}}

@@ -19,9 +19,10 @@ type Picture struct {
 type Geometry struct {
 	// Depth is a 16-bit gray PNG; nil if the model has no depth. A pixel v stands
 	// for DepthMin + v/65535*(DepthMax-DepthMin), and v is 0 at the nearest point
-	// and 65535 at the farthest. So DepthMin is the near end: for an inverse depth,
-	// which is large where it is near, DepthMin > DepthMax. A map without any depth
-	// in it is all 0 with DepthMin = DepthMax.
+	// and 65535 at the farthest of all pictures of the clip, which have this range
+	// in common. So DepthMin is the near end: for an inverse depth, which is large
+	// where it is near, DepthMin > DepthMax. Pictures without any depth in them are
+	// all 0 with DepthMin = DepthMax.
 	Depth              []byte
 	DepthMin, DepthMax float32
 
@@ -47,10 +48,10 @@ type ModelInfo struct {
 
 // Geometer labels pictures with depth and normals.
 type Geometer interface {
-	// Label returns a Geometry for each picture, in their order. The error is
-	// non-nil only where none can be labelled: ctx is done, or the model or the
-	// device failed. It may be called from several goroutines.
-	Label(ctx context.Context, pictures []Picture) ([]Geometry, error)
+	// Label returns a Geometry for each picture of each clip, in their order. The
+	// error is non-nil only where none can be labelled: ctx is done, or the model or
+	// the device failed. It may be called from several goroutines.
+	Label(ctx context.Context, clips [][]Picture) ([][]Geometry, error)
 	Model() ModelInfo
 	// Fingerprint names all that shapes the maps' bytes beside the pictures.
 	Fingerprint() string

@@ -1,14 +1,14 @@
 package pseudolabel
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
+	"slices"
 
 	"micodata/dataset"
-	"micodata/internal/table"
 	"micodata/storage"
 )
 
@@ -19,21 +19,28 @@ type Env struct {
 	// DepthFingerprint and NormalFingerprint are of the stages; an empty one
 	// means that its maps are not asked for.
 	DepthFingerprint, NormalFingerprint string
-	// PicturesInFlight is how many key frames are labelled in one call, held in
-	// memory with their maps. Default 32: enough to fill batches and workers, some
-	// 100 MB at 720p.
+	// Frames asks for maps of the clips' uniform frames beside those of their key
+	// frames.
+	Frames bool
+	// PicturesInFlight is from how many pictures on no further clip joins a call, in
+	// which all are held in memory with their maps. Default 32: enough to fill batches
+	// and workers, some 100 MB at 720p.
 	PicturesInFlight int
 }
 
 // Run labels the clips of a part: it reads extract part `part` and commits
 // label/depth and label/normal part `part`, with the same rows in the same
-// order. A clip without a key frame has a row without a map. What another run
-// has committed meanwhile stays.
+// order. A clip without a key frame has a row without a map of it. What another
+// run has committed meanwhile stays.
 func Run(ctx context.Context, env Env, part int) (dataset.Report, error) {
 	if env.PicturesInFlight <= 0 {
 		env.PicturesInFlight = 32
 	}
-	clips, err := dataset.OpenPart(ctx, env.Store, dataset.ClipSchema, dataset.StageExtract, part, "key", "status", "error_class", "image")
+	columns := []string{"key", "status", "error_class", "image"}
+	if env.Frames {
+		columns = append(columns, "frames")
+	}
+	clips, err := dataset.OpenPart(ctx, env.Store, dataset.ClipSchema, dataset.StageExtract, part, columns...)
 	if err != nil {
 		return dataset.Report{}, err
 	}
@@ -58,9 +65,10 @@ func Run(ctx context.Context, env Env, part int) (dataset.Report, error) {
 	return out.report, out.commit(ctx)
 }
 
+// readClips reads the clips of one call.
 func readClips(r *dataset.PartReader[dataset.Clip], n int) ([]*dataset.Clip, error) {
 	var clips []*dataset.Clip
-	for len(clips) < n {
+	for pictures := 0; pictures < n; {
 		c, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			return clips, nil
@@ -69,126 +77,66 @@ func readClips(r *dataset.PartReader[dataset.Clip], n int) ([]*dataset.Clip, err
 			return nil, err
 		}
 		clips = append(clips, c)
+		pictures += 1 + len(c.Frames)
 	}
 	return clips, nil
 }
 
 // label makes the rows of some clips.
 func (env Env) label(ctx context.Context, clips []*dataset.Clip, out *output) error {
-	var pictures []Picture
-	for _, c := range clips {
-		if c.Image.Bytes != nil {
-			pictures = append(pictures, Picture{Key: c.Key, JPEG: c.Image.Bytes})
-		}
+	pictures := make([][]Picture, len(clips))
+	places := make([][]int, len(clips))
+	for i, c := range clips {
+		pictures[i], places[i] = picturesOf(c)
 	}
-	maps, err := env.Model.Label(ctx, pictures)
+	labelled, err := env.Model.Label(ctx, pictures)
 	if err != nil {
 		return err
 	}
-	for _, c := range clips {
-		g := Geometry{Err: noPicture(c)}
-		if c.Image.Bytes != nil {
-			g, maps = maps[0], maps[1:]
+	for i, c := range clips {
+		maps := make([]Geometry, len(places[i]))
+		for k, at := range places[i] {
+			if at < 0 {
+				maps[k].Err = noPicture(c, k)
+				continue
+			}
+			maps[k] = labelled[i][at]
 		}
-		if err := out.write(c, g, env.Model.Model()); err != nil {
+		if err := out.write(c, maps, env.Model.Model()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// noPicture is why a clip without a key frame has no maps.
-func noPicture(c *dataset.Clip) error {
-	if c.Image.Bytes != nil {
-		return nil
+// picturesOf lists a clip's pictures, each once: a still scene and a clip of few
+// frames repeat theirs. Places are those of the key frame and of the frames in the
+// list, -1 for one that is missing.
+func picturesOf(c *dataset.Clip) (list []Picture, places []int) {
+	add := func(p Picture) {
+		at := slices.IndexFunc(list, func(q Picture) bool { return bytes.Equal(p.JPEG, q.JPEG) })
+		if at < 0 && p.JPEG != nil {
+			at = len(list)
+			list = append(list, p)
+		}
+		places = append(places, at)
 	}
+	add(Picture{Key: c.Key, JPEG: c.Image.Bytes})
+	for _, f := range c.Frames {
+		add(Picture{Key: f.Image.Path, JPEG: f.Image.Bytes})
+	}
+	return list, places
+}
+
+// noPicture is why the key frame (k = 0) or a frame that a clip does not have has
+// no maps.
+func noPicture(c *dataset.Clip, k int) error {
 	class := c.Class
 	if class == "" {
 		class = dataset.Labeler
 	}
+	if k > 0 {
+		return dataset.Fail(class, "the frame has no picture")
+	}
 	return dataset.Fail(class, "the clip has no key frame")
-}
-
-// output is the part files being written.
-type output struct {
-	depth  *dataset.PartWriter[dataset.Depth]
-	normal *dataset.PartWriter[dataset.Normal]
-	report dataset.Report
-}
-
-func (env Env) create(ctx context.Context, part int) (*output, error) {
-	out := &output{}
-	if env.DepthFingerprint != "" {
-		w, err := dataset.CreatePart(ctx, env.Store, dataset.DepthSchema, dataset.PartInfo{Stage: dataset.StageDepth, Part: part, Fingerprint: env.DepthFingerprint})
-		if err != nil {
-			return nil, err
-		}
-		out.depth = w
-	}
-	if env.NormalFingerprint != "" {
-		w, err := dataset.CreatePart(ctx, env.Store, dataset.NormalSchema, dataset.PartInfo{Stage: dataset.StageNormal, Part: part, Fingerprint: env.NormalFingerprint})
-		if err != nil {
-			return nil, errors.Join(err, out.abort())
-		}
-		out.normal = w
-	}
-	return out, nil
-}
-
-func (o *output) write(c *dataset.Clip, g Geometry, m ModelInfo) error {
-	// A row without a key frame was not tried: it is skipped, not failed.
-	status := dataset.Failed
-	if c.Image.Bytes == nil {
-		status = dataset.Skipped
-	}
-	outcome := dataset.OutcomeOf(status, g.Err)
-	o.report.Count(outcome)
-	if o.depth != nil {
-		row := &dataset.Depth{Key: c.Key, Outcome: outcome}
-		if g.Err == nil {
-			row.Depth = table.Blob{Bytes: g.Depth, Path: c.Key + ".depth.png"}
-			row.Meta = &dataset.DepthMeta{Model: m.Name, WeightsSHA256: m.WeightsSHA256, Kind: m.DepthKind, Min: g.DepthMin, Max: g.DepthMax}
-		}
-		if err := o.depth.Write(row); err != nil {
-			return fmt.Errorf("depth of %s: %w", c.Key, err)
-		}
-	}
-	if o.normal != nil {
-		row := &dataset.Normal{Key: c.Key, Outcome: outcome}
-		if g.Err == nil {
-			row.Normal = table.Blob{Bytes: g.Normal, Path: c.Key + ".normal.png"}
-			row.Meta = &dataset.NormalMeta{Model: m.Name, WeightsSHA256: m.WeightsSHA256}
-		}
-		if err := o.normal.Write(row); err != nil {
-			return fmt.Errorf("normals of %s: %w", c.Key, err)
-		}
-	}
-	return nil
-}
-
-// commit puts both files in place. A crash between the two leaves one; the next
-// run makes both again, and the one that is there stays.
-func (o *output) commit(ctx context.Context) error {
-	if o.depth != nil {
-		if err := o.depth.Commit(ctx); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-	}
-	if o.normal != nil {
-		if err := o.normal.Commit(ctx); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-	}
-	return nil
-}
-
-func (o *output) abort() error {
-	var errs []error
-	if o.depth != nil {
-		errs = append(errs, o.depth.Abort())
-	}
-	if o.normal != nil {
-		errs = append(errs, o.normal.Abort())
-	}
-	return errors.Join(errs...)
 }
