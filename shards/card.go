@@ -5,6 +5,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"path"
 	"strings"
 	"text/template"
 
@@ -42,13 +43,23 @@ func (e *Env) writeCard(ctx context.Context, m *Manifest, stats *Stats, pick []*
 	var buf bytes.Buffer
 	err = cardTemplate.Execute(&buf, map[string]any{
 		"M": m, "Stats": stats, "Splits": splits, "Size": sizeCategory(m.Tuples), "Preview": picture != nil, "PreviewName": PreviewName,
-		"Depth": e.asked(dataset.StageDepth), "Normal": e.asked(dataset.StageNormal), "Classes": dataset.Classes(),
+		"Depth": e.asked(dataset.StageDepth), "Normal": e.asked(dataset.StageNormal), "FrameMaps": frameMaps(m), "Classes": dataset.Classes(),
 		"Stages": append([]string{dataset.StageIngest, dataset.StageExtract}, append(e.Labels, StageShard)...),
 	})
 	if err != nil {
 		return fmt.Errorf("dataset card: %w", err)
 	}
 	return storage.WriteAll(ctx, e.Out, CardName, storage.Replace, buf.Bytes())
+}
+
+// frameMaps are the maps that frames have beside their pictures.
+func frameMaps(m *Manifest) (names []string) {
+	for _, stage := range []string{dataset.StageDepth, dataset.StageNormal} {
+		if ofFrames(m.Stages[stage]) {
+			names = append(names, path.Base(stage))
+		}
+	}
+	return names
 }
 
 // sizeCategory is Hugging Face's word for a number of rows.

@@ -154,6 +154,9 @@ func (e *Env) fingerprint() (string, error) {
 // audioRate is the sampling rate of all separate sound, 0 if it is the source's.
 func (e *Env) audioRate() int { return intSetting(e.Frozen.Stages[dataset.StageExtract], "audio_rate") }
 
+// ofFrames tells whether a label stage made maps of the clips' frames too.
+func ofFrames(st dataset.Stage) bool { return st.Settings["geometry"] == "frames" }
+
 func intSetting(st dataset.Stage, name string) int {
 	v, ok := st.Settings[name].(float64) // as JSON has all numbers
 	if !ok {

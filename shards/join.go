@@ -143,6 +143,9 @@ func (j *join) next() (*joined, error) {
 		if out.depth.Key != clip.Key {
 			return nil, j.misfit(dataset.StageDepth, fmt.Sprintf("has in row %d the key %q where %s has %q", j.row, out.depth.Key, dataset.StageExtract, clip.Key))
 		}
+		if err := j.sameFrames(dataset.StageDepth, clip, out.depth.Frames); err != nil {
+			return nil, err
+		}
 	}
 	if j.normal != nil {
 		if out.normal, err = j.normal.Next(); err != nil {
@@ -151,9 +154,21 @@ func (j *join) next() (*joined, error) {
 		if out.normal.Key != clip.Key {
 			return nil, j.misfit(dataset.StageNormal, fmt.Sprintf("has in row %d the key %q where %s has %q", j.row, out.normal.Key, dataset.StageExtract, clip.Key))
 		}
+		if err := j.sameFrames(dataset.StageNormal, clip, out.normal.Frames); err != nil {
+			return nil, err
+		}
 	}
 	j.row++
 	return out, nil
+}
+
+// sameFrames checks that a label row has a map, or its place, for each frame of the
+// clip, or none at all.
+func (j *join) sameFrames(stage string, clip *dataset.Clip, maps []dataset.FrameMap) error {
+	if len(maps) == 0 || len(maps) == len(clip.Frames) {
+		return nil
+	}
+	return j.misfit(stage, fmt.Sprintf("has in row %d (%s) maps of %d frames where %s has %d", j.row, clip.Key, len(maps), dataset.StageExtract, len(clip.Frames)))
 }
 
 // blobBytes is what the blobs of each row take in a file, from the footers.
@@ -219,11 +234,19 @@ func (j *joined) tuple() *Tuple {
 	}
 	if j.depth != nil {
 		t.Depth, t.DepthMeta = j.depth.Depth, j.depth.Meta
+		for i, m := range j.depth.Frames {
+			t.Frames[i].Depth = m.Map
+		}
 		t.note(dataset.StageDepth, j.depth.Outcome)
+		t.Status = append(t.Status, j.depth.Errors...)
 	}
 	if j.normal != nil {
 		t.Normal, t.NormalMeta = j.normal.Normal, j.normal.Meta
+		for i, m := range j.normal.Frames {
+			t.Frames[i].Normal = m.Map
+		}
 		t.note(dataset.StageNormal, j.normal.Outcome)
+		t.Status = append(t.Status, j.normal.Errors...)
 	}
 	if t.Text = bestText(t.Captions); t.Text == "" {
 		t.note("text", dataset.Outcome{Status: dataset.Skipped, Class: dataset.NotFound, Error: "neither captions nor subtitles nor a title"})

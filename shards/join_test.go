@@ -22,6 +22,11 @@ func TestMisfits(t *testing.T) {
 				r := p[0].Rows
 				r[0].Depth, r[2].Depth = r[2].Depth, r[0].Depth
 			}},
+		{"frames", `label/depth/part-00000.parquet does not fit the part it was made from: it has in row 2 (a.00002) maps of 7 frames where extract has 8`,
+			func(p []testset.Part) {
+				r := testset.WithFrames(p[0].Rows[2])
+				r.Depth.Frames = r.Depth.Frames[:7]
+			}},
 		{"source", `a clip of source "z", which ingest's part has not`,
 			func(p []testset.Part) { p[0].Rows[0].Clip.Key, p[0].Rows[0].Clip.SourceID = "z.00000", "z" }},
 		{"key of another source", `has in row 0 the key "a.00000" for source "lost"`,

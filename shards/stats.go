@@ -171,7 +171,11 @@ func (e *Env) describe(ctx context.Context, m *Manifest) error {
 		m.Seconds += x.Duration
 		m.Splits[split[x.Shard]]++
 		sources.add(x.SourceID)
-		for _, st := range x.Status {
+		for i, st := range x.Status {
+			// Frames have an entry each; the tuple counts once.
+			if slices.ContainsFunc(x.Status[:i], func(e dataset.StageError) bool { return e.Stage == st.Stage && e.Class == st.Class }) {
+				continue
+			}
 			if m.Missing[st.Stage] == nil {
 				m.Missing[st.Stage] = map[dataset.Class]int64{}
 			}

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"path"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -274,8 +274,8 @@ func (v *verifier) asked(stage string) bool {
 // frames is the number of uniform frames a clip should have, 0 if unknown.
 func (v *verifier) frames() int { return intSetting(v.manifest.Stages[dataset.StageExtract], "frames") }
 
-// isMissing tells whether the status of a tuple names a stage that has to do
-// with the modality.
+// isMissing tells whether the status of a tuple names a stage that ends with the
+// modality. Maps of frames have entries of their own: see [dataset.FrameError].
 func isMissing(t *Tuple, modality string) bool {
-	return slices.ContainsFunc(t.Status, func(e dataset.StageError) bool { return strings.Contains(e.Stage, modality) })
+	return slices.ContainsFunc(t.Status, func(e dataset.StageError) bool { return path.Base(e.Stage) == modality })
 }

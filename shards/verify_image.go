@@ -31,9 +31,9 @@ var (
 
 // stills checks the tuple's pictures and returns those that decode.
 func (c *check) stills() (out []still) {
-	t := c.t
+	t, depths := c.t, newSpan()
 	if t.Image.Bytes != nil {
-		if luma := c.picture("image", t.Image, t.Depth, t.Normal); luma != nil {
+		if luma := c.picture("image", t.Image, t.Depth, t.Normal, &depths); luma != nil {
 			out = append(out, still{"image", t.ImageTime, shrinkLuma(luma)})
 			c.measures(luma)
 		}
@@ -42,22 +42,27 @@ func (c *check) stills() (out []still) {
 		c.problem("frames", "%d frames, the settings say %d", len(t.Frames), n)
 	}
 	for _, f := range t.Frames {
-		if luma := c.picture("frames", f.Image, f.Depth, f.Normal); luma != nil {
+		if luma := c.picture("frames", f.Image, f.Depth, f.Normal, &depths); luma != nil {
 			out = append(out, still{"frames", f.Time, shrinkLuma(luma)})
 		}
+	}
+	if !t.flat() && !depths.used() {
+		c.problem("depth", "its maps are from %d to %d: 0 is to be the nearest of them all, 65535 the farthest", depths.least, depths.most)
 	}
 	return out
 }
 
-// picture decodes a JPEG and its maps, which must have its size.
-func (c *check) picture(what string, img, depth, normal table.Blob) *image.YCbCr {
+// picture decodes a JPEG and its maps, which must have its size, and adds its
+// depth's levels to those of the tuple.
+func (c *check) picture(what string, img, depth, normal table.Blob, depths *span) *image.YCbCr {
 	luma, err := decodeJPEG(img.Bytes)
 	if err != nil {
 		c.problem(what, "%s: %v", img.Path, err)
+		depths.unknown = true
 		return nil
 	}
 	if depth.Bytes != nil {
-		if err := checkDepth(depth.Bytes, luma.Rect.Size(), c.t.flat()); err != nil {
+		if err := depths.add(depth.Bytes, luma.Rect.Size()); err != nil {
 			c.problem("depth", "%s: %v", depth.Path, err)
 		}
 	}
@@ -69,7 +74,7 @@ func (c *check) picture(what string, img, depth, normal table.Blob) *image.YCbCr
 	return luma
 }
 
-// flat tells whether the depth map has but one value.
+// flat tells whether the depth maps have but one value.
 func (t *Tuple) flat() bool { return t.DepthMeta != nil && t.DepthMeta.Min == t.DepthMeta.Max }
 
 func decodeJPEG(data []byte) (*image.YCbCr, error) {
@@ -112,32 +117,44 @@ func (e *sizeError) Error() string {
 	return "is " + e.got.String() + ", the picture " + e.want.String()
 }
 
-// rangeSlack is how far a map may stay from 0 and 65535: a hundredth, for maps
-// that were scaled after their range was taken.
-const rangeSlack = 656
+// span is the least and the most level of a tuple's depth maps, which have one
+// range in common.
+type span struct {
+	least, most uint16
+	unknown     bool // a map was not read
+}
 
-var errDepthRange = errors.New("does not use its range: 0 is to be the nearest, 65535 the farthest")
+func newSpan() span { return span{least: math.MaxUint16} }
 
-func checkDepth(data []byte, size image.Point, flat bool) error {
+// add checks a depth map's size and format and counts its levels.
+func (s *span) add(data []byte, size image.Point) error {
 	img, err := decodePNG(data, size, color.Gray16Model, errNotGray16)
 	if err != nil {
+		s.unknown = true
 		return err
 	}
 	gray, ok := img.(*image.Gray16)
 	if !ok {
+		s.unknown = true
 		return errNotGray16
 	}
-	least, most := uint16(math.MaxUint16), uint16(0)
 	for y := range size.Y {
 		for x := range size.X {
 			v := gray.Gray16At(x, y).Y
-			least, most = min(least, v), max(most, v)
+			s.least, s.most = min(s.least, v), max(s.most, v)
 		}
 	}
-	if !flat && (least > rangeSlack || most < math.MaxUint16-rangeSlack) {
-		return errDepthRange
-	}
 	return nil
+}
+
+// rangeSlack is how far the maps may stay from 0 and 65535: a hundredth, for maps
+// that were scaled after their range was taken.
+const rangeSlack = 656
+
+// used tells whether the maps reach both ends of their range, as far as is known.
+func (s *span) used() bool {
+	none := s.least > s.most
+	return s.unknown || none || s.least <= rangeSlack && s.most >= math.MaxUint16-rangeSlack
 }
 
 // unitSlack bounds a stored normal's length: rounding to 8 bits alone moves it by

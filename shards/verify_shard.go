@@ -7,7 +7,9 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"path"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow/go/v15/parquet"
@@ -273,8 +275,22 @@ func (c *check) scalars() {
 			c.problem(modality, "is null, and status does not say why")
 		}
 	}
-	if t.Depth.Bytes != nil && t.DepthMeta == nil || t.Normal.Bytes != nil && t.NormalMeta == nil {
+	depth, normal := t.Depth.Bytes != nil, t.Normal.Bytes != nil
+	for i, f := range t.Frames {
+		c.frameMap(dataset.StageDepth, i, f.Depth)
+		c.frameMap(dataset.StageNormal, i, f.Normal)
+		depth, normal = depth || f.Depth.Bytes != nil, normal || f.Normal.Bytes != nil
+	}
+	if depth && t.DepthMeta == nil || normal && t.NormalMeta == nil {
 		c.problem("depth and normal", "a map without its model")
+	}
+}
+
+// frameMap checks that frame i has the map of a label stage if it was asked for.
+func (c *check) frameMap(stage string, i int, m table.Blob) {
+	wanted := ofFrames(c.v.manifest.Stages[stage])
+	if wanted && m.Bytes == nil && !slices.ContainsFunc(c.t.Status, func(e dataset.StageError) bool { return e.OfFrame(stage, i) }) {
+		c.problem(path.Base(stage), "of frame %d is null, and status does not say why", i)
 	}
 }
 

@@ -93,12 +93,15 @@ func replaceShard(ctx context.Context, s storage.Store, m *Manifest, rows []*Tup
 	return m.save(ctx, s)
 }
 
-// corruptions are what verify must find in a tuple. The tuple i shows media
-// i%2.
-var corruptions = []struct {
-	name, promise string
+// corruption is what verify must find in a tuple.
+type corruption struct {
+	name, promise string // none if it is in order
 	change        func(t *testing.T, r *Tuple)
-}{
+}
+
+// corruptions are of tuples with maps of their key frames. The tuple i shows media
+// i%2.
+var corruptions = []corruption{
 	{"none", "", func(*testing.T, *Tuple) {}},
 	{"none", "", func(*testing.T, *Tuple) {}},
 	{"audio of another row", "audio sync", func(t *testing.T, r *Tuple) { r.Audio.Bytes = testset.Make(t, 1, 0).Audio }},
@@ -135,11 +138,56 @@ var corruptions = []struct {
 	{"key of another source", "key", func(_ *testing.T, r *Tuple) { r.SourceID = "b" }},
 }
 
-// Each corruption is found in the tuple that has it, and nothing in the others.
+// frameCorruptions are the same of tuples whose frames have maps.
+var frameCorruptions = []corruption{
+	{"none", "", func(*testing.T, *Tuple) {}},
+	{"the key frame's depth within the range of all", "", func(_ *testing.T, r *Tuple) { r.Depth.Bytes = halfRange(testset.Width, testset.Height) }},
+	{"depth of another size", "depth: a.00002.03.depth.png: is (160,90), the picture (320,180)", func(_ *testing.T, r *Tuple) {
+		r.Frames[3].Depth.Bytes = testset.DepthPNG(testset.Width/2, testset.Height/2, 0)
+	}},
+	{"normals of another size", "normal: a.00003.00.normal.png", func(_ *testing.T, r *Tuple) {
+		r.Frames[0].Normal.Bytes = testset.NormalPNG(testset.Width, testset.Height-2, 0)
+	}},
+	{"depth in 8 bits", "depth", func(_ *testing.T, r *Tuple) { r.Frames[7].Depth.Bytes = gray8(testset.Width, testset.Height) }},
+	{"depth for normals", "normal", func(_ *testing.T, r *Tuple) { r.Frames[7].Normal.Bytes = r.Depth.Bytes }},
+	{"normals that look away", "normal", func(_ *testing.T, r *Tuple) { r.Frames[1].Normal.Bytes = normals(0, 0, 1) }},
+	{"normals too short", "normal", func(_ *testing.T, r *Tuple) { r.Frames[1].Normal.Bytes = normals(0, 0, -.5) }},
+	{"the range of none of them", "depth: its maps are from 0 to", func(_ *testing.T, r *Tuple) {
+		r.Depth.Bytes = halfRange(testset.Width, testset.Height)
+		for i := range r.Frames {
+			r.Frames[i].Depth.Bytes = r.Depth.Bytes
+		}
+	}},
+	{"lost without a word", "depth: of frame 2 is null", func(_ *testing.T, r *Tuple) { r.Frames[2].Depth = table.Blob{} }},
+	{"another frame named", "normal: of frame 2 is null", func(_ *testing.T, r *Tuple) {
+		r.Frames[2].Normal = table.Blob{}
+		r.Status = append(r.Status, dataset.FrameError(dataset.StageNormal, 3, dataset.Fail(dataset.Labeler, "NaN")))
+	}},
+	{"a frame's loss does not excuse the key frame's", "depth: is null", func(_ *testing.T, r *Tuple) {
+		r.Depth, r.Frames[2].Depth = table.Blob{}, table.Blob{}
+		r.Status = append(r.Status, dataset.FrameError(dataset.StageDepth, 2, dataset.Fail(dataset.Labeler, "NaN")))
+	}},
+	{"maps of no model", "depth and normal", func(_ *testing.T, r *Tuple) {
+		r.Depth, r.DepthMeta = table.Blob{}, nil
+		r.Status = append(r.Status, dataset.StageError{Stage: dataset.StageDepth, Class: dataset.Labeler, Error: "NaN"})
+	}},
+}
+
 func TestVerifyFindsCorruptMedia(t *testing.T) {
+	findsCorruptions(t, corruptions, func(r testset.Row) testset.Row { return r })
+}
+
+func TestVerifyFindsCorruptFrameMaps(t *testing.T) {
+	findsCorruptions(t, frameCorruptions, testset.WithFrames)
+}
+
+// findsCorruptions checks that each corruption is found in the tuple that has it,
+// and nothing in the others.
+func findsCorruptions(t *testing.T, corruptions []corruption, row func(testset.Row) testset.Row) {
+	t.Helper()
 	part := testset.Part{Sources: []*dataset.Source{testset.NewSource("a")}}
 	for i := range corruptions {
-		part.Rows = append(part.Rows, testset.NewRow(testset.Make(t, i%2, 0), dataset.Key("a", i), float64(2*i)))
+		part.Rows = append(part.Rows, row(testset.NewRow(testset.Make(t, i%2, 0), dataset.Key("a", i), float64(2*i))))
 	}
 	env := newEnv(t, []testset.Part{part})
 	write(t, env)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -158,9 +159,53 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+// withFrames adds the maps of frames to good clips.
+func withFrames(p []testset.Part) []testset.Part {
+	for _, part := range p {
+		for i, r := range part.Rows {
+			part.Rows[i] = testset.WithFrames(r)
+		}
+	}
+	return p
+}
+
+// A frame without a map is a null that status names; what is counted is tuples.
+func TestFrameMaps(t *testing.T) {
+	p := withFrames(parts(t))
+	lacks := p[0].Rows[2].Depth
+	for _, i := range []int{1, 6} {
+		lacks.Frames[i].Map = table.Blob{}
+		lacks.Errors = append(lacks.Errors, dataset.FrameError(dataset.StageDepth, i, dataset.Fail(dataset.Labeler, "NaN")))
+	}
+	p[1].Rows[1].Depth.Meta = p[1].Rows[0].Depth.Meta // its key frame failed, its frames did not
+	env := newEnv(t, p)
+	write(t, env)
+	rows, m := tuples(t, env.Out)
+	for i, r := range []testset.Row{p[0].Rows[0], p[0].Rows[2], p[1].Rows[0], p[1].Rows[1]} {
+		for k, f := range rows[i].Frames {
+			if !bytes.Equal(f.Depth.Bytes, r.Depth.Frames[k].Map.Bytes) || !bytes.Equal(f.Normal.Bytes, r.Normal.Frames[k].Map.Bytes) || f.Normal.Bytes == nil {
+				t.Errorf("%s: the maps of frame %d are not those of the parts", rows[i].Key, k)
+			}
+		}
+	}
+	want := []dataset.StageError{{Stage: "label/frames.depth", Class: dataset.Labeler, Error: "frames[1]: NaN"}, {Stage: "label/frames.depth", Class: dataset.Labeler, Error: "frames[6]: NaN"}}
+	if got := rows[1]; got.Frames[6].Depth.Bytes != nil || got.Depth.Bytes == nil || !slices.Equal(got.Status, want) {
+		t.Errorf("status %v, want %v", got.Status, want)
+	}
+	if m.Missing["label/frames.depth"][dataset.Labeler] != 1 || m.Missing["label/depth"][dataset.Labeler] != 1 {
+		t.Errorf("missing: %v", m.Missing)
+	}
+	if card := string(files(t, env.Out)[CardName]); !strings.Contains(card, "with their times and with `depth` and `normal` as above") {
+		t.Error("the card does not tell of the frames' maps")
+	}
+	if r := verify(t, env.Out); len(r.Problems) > 0 {
+		t.Error(r.Problems)
+	}
+}
+
 // The index points at every blob's bytes.
 func TestIndex(t *testing.T) {
-	env := newEnv(t, parts(t))
+	env := newEnv(t, withFrames(parts(t)))
 	env.RowGroupBytes = 400 << 10
 	write(t, env)
 	rows, m := tuples(t, env.Out)
@@ -177,7 +222,8 @@ func TestIndex(t *testing.T) {
 		places := map[*Place]table.Blob{&x.Image: want.Image, &x.Video: want.Video, &x.Audio: want.Audio, &x.Depth: want.Depth, &x.Normal: want.Normal}
 		for k := range want.Frames {
 			places[&x.Frames[k].Image] = want.Frames[k].Image
-			places[&x.Frames[k].Depth] = table.Blob{}
+			places[&x.Frames[k].Depth] = want.Frames[k].Depth
+			places[&x.Frames[k].Normal] = want.Frames[k].Normal
 		}
 		for p, b := range places {
 			got, err := ReadBlob(t.Context(), env.Out, x.Shard, *p)

@@ -38,6 +38,16 @@ func NewRow(m *Media, key string, start float64) Row {
 	}
 }
 
+// WithFrames adds the maps of its frames to a row.
+func WithFrames(r Row) Row {
+	for i := range r.Clip.Frames {
+		path := func(name string) string { return fmt.Sprintf("%s.%02d.%s.png", r.Clip.Key, i, name) }
+		r.Depth.Frames = append(r.Depth.Frames, dataset.FrameMap{Map: table.Blob{Bytes: DepthPNG(Width, Height, i), Path: path("depth")}})
+		r.Normal.Frames = append(r.Normal.Frames, dataset.FrameMap{Map: table.Blob{Bytes: NormalPNG(Width, Height, i), Path: path("normal")}})
+	}
+	return r
+}
+
 // FailedRow is a clip that failed, in all stages.
 func FailedRow(key string, o dataset.Outcome) Row {
 	id, _, err := dataset.SplitKey(key)
@@ -81,8 +91,8 @@ func write(ctx context.Context, s storage.Store, parts []Part) (*dataset.Frozen,
 	}
 	freeze(dataset.StageIngest, map[string]any{"part_sources": 2}, "")
 	freeze(dataset.StageExtract, map[string]any{"audio_rate": AudioRate, "frames": Frames}, dataset.StageIngest)
-	freeze(dataset.StageDepth, map[string]any{"model": "ramp"}, dataset.StageExtract)
-	freeze(dataset.StageNormal, map[string]any{"model": "waves"}, dataset.StageExtract)
+	freeze(dataset.StageDepth, map[string]any{"model": "ramp", "geometry": geometry(parts)}, dataset.StageExtract)
+	freeze(dataset.StageNormal, map[string]any{"model": "waves", "geometry": geometry(parts)}, dataset.StageExtract)
 	if err != nil {
 		return nil, err
 	}
@@ -109,6 +119,18 @@ func write(ctx context.Context, s storage.Store, parts []Part) (*dataset.Frozen,
 		}
 	}
 	return f, f.Save(ctx, s)
+}
+
+// geometry is what the labels were made of.
+func geometry(parts []Part) string {
+	for _, p := range parts {
+		for _, r := range p.Rows {
+			if len(r.Depth.Frames) > 0 {
+				return "frames"
+			}
+		}
+	}
+	return "image"
 }
 
 func writePart[R any](ctx context.Context, s storage.Store, schema *table.Schema[R], info dataset.PartInfo, rows []*R) error {
