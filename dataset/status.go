@@ -96,7 +96,7 @@ type StageError struct {
 // label/frames.depth, and the frame.
 func FrameError(stage string, i int, err error) StageError {
 	o := OutcomeOf(Failed, err)
-	return StageError{Stage: frameStage(stage), Class: o.Class, Error: oneLine(frameName(i) + o.Error)}
+	return StageError{Stage: frameStage(stage), Class: o.Class, Error: OneLine(frameName(i) + o.Error)}
 }
 
 // OfFrame tells whether e is the [FrameError] of that stage and frame.

@@ -10,7 +10,6 @@ import (
 	"micodata/engine"
 	"micodata/extract"
 	"micodata/ingest"
-	"micodata/pseudolabel"
 )
 
 // listFlags say how lists are read; what matters of them is in the parts.
@@ -129,11 +128,11 @@ func (a *app) extractCommand() *cobra.Command {
 }
 
 func (a *app) labelCommand() *cobra.Command {
-	geo, label, work := geometrySettings{Model: pseudolabel.DefaultModel}, defaultLabels(), workFlags{}
+	geo, label, work := defaultGeometry(), defaultLabels(), workFlags{}
 	var only []string
 	cmd := &cobra.Command{
 		Use:   "label DATASET [--only NAME]",
-		Short: "Estimate depth and normals of the clips' key frames",
+		Short: "Estimate depth and normals of the clips' key frames, or of all their frames",
 		Args:  exactly("DATASET"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()

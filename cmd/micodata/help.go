@@ -8,6 +8,7 @@ var settingHelp = map[string]string{
 	"allow_failures":    "exit 0 even if some sources or clips failed",
 	"part_sources":      "sources in a part, the unit of commit and resume",
 	"model":             "model that estimates depth and normals",
+	"geometry":          "whose depth and normals: image (the key frame), or frames (each of the uniform frames too)",
 	"labels":            "what to label: depth, normal",
 	"model_dir":         "further folders of models",
 	"device":            "auto, cpu, cuda or cuda:N",

@@ -1,12 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"image"
+	_ "image/jpeg"
+	_ "image/png"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +20,7 @@ import (
 
 	"micodata/dataset"
 	"micodata/internal/testmedia"
+	"micodata/shards"
 	"micodata/storage"
 )
 
@@ -46,6 +52,7 @@ func TestScript(t *testing.T) {
 			"rows":    scriptRows,
 			"corrupt": scriptCorrupt,
 			"exits":   scriptExits,
+			"maps":    scriptMaps,
 		},
 	})
 }
@@ -113,6 +120,53 @@ func scriptCorrupt(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	data[len(data)/2] ^= 0xff
 	ts.Check(os.WriteFile(name, data, 0o666))
+}
+
+// maps SET FRAMES LABEL... asserts that every tuple of a set has so many frames,
+// each with the maps of these labels as large as its picture, and no others.
+func scriptMaps(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: maps SET FRAMES LABEL...")
+	}
+	frames, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	s, err := storage.NewLocal(ts.MkAbs(args[0]))
+	ts.Check(err)
+	tuples := 0
+	ts.Check(shards.ReadIndex(context.Background(), s, func(x *shards.IndexRow) error {
+		tuples++
+		if len(x.Frames) != frames {
+			return fmt.Errorf("%s has %d frames, want %d", x.Key, len(x.Frames), frames)
+		}
+		for i, f := range x.Frames {
+			size := pictureSize(ts, s, x.Shard, f.Image)
+			for label, place := range map[string]shards.Place{"depth": f.Depth, "normal": f.Normal} {
+				want := image.Point{}
+				if slices.Contains(args[2:], label) {
+					want = size
+				}
+				if got := pictureSize(ts, s, x.Shard, place); got != want {
+					return fmt.Errorf("%s: %s of frame %d is %v, want %v", x.Key, label, i, got, want)
+				}
+			}
+		}
+		return nil
+	}))
+	if tuples == 0 {
+		ts.Fatalf("%s has no tuples", args[0])
+	}
+}
+
+// pictureSize reads a picture of a set; it is zero where there is none.
+func pictureSize(ts *testscript.TestScript, s storage.Store, shard string, p shards.Place) image.Point {
+	data, err := shards.ReadBlob(context.Background(), s, shard, p)
+	ts.Check(err)
+	if data == nil {
+		return image.Point{}
+	}
+	cfg, _, err := image.DecodeConfig(bytes.NewReader(data))
+	ts.Check(err)
+	return image.Pt(cfg.Width, cfg.Height)
 }
 
 func TestExitCodes(t *testing.T) {

@@ -14,7 +14,6 @@ import (
 	"micodata/engine"
 	"micodata/extract"
 	"micodata/ingest"
-	"micodata/pseudolabel"
 	"micodata/shards"
 	"micodata/storage"
 )
@@ -28,7 +27,7 @@ type upstream struct {
 }
 
 func newUpstream(f *pflag.FlagSet) *upstream {
-	u := &upstream{extract: extract.DefaultSettings(), geo: geometrySettings{Model: pseudolabel.DefaultModel}, label: defaultLabels()}
+	u := &upstream{extract: extract.DefaultSettings(), geo: defaultGeometry(), label: defaultLabels()}
 	bind(f, &u.extract)
 	bind(f, &u.geo)
 	bind(f, &u.label)

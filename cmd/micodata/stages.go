@@ -39,17 +39,8 @@ func defaultIngest() ingestSettings {
 // freeze adopts what the dataset was frozen with for every setting that was not
 // given, and records or checks the result.
 func (s *session) freeze(ctx context.Context, stage string, settings any, versions map[string]string, upstream string) (string, error) {
-	parts, err := engine.PartCount(ctx, s.store, stage)
-	if err != nil {
+	if err := s.adopt(ctx, stage, settings); err != nil {
 		return "", err
-	}
-	if parts == 0 {
-		delete(s.frozen.Stages, stage) // a start that came to nothing binds nobody
-	}
-	if old, ok := s.frozen.Stages[stage]; ok {
-		if err := adopt(s.flags, settings, old.Settings); err != nil {
-			return "", err
-		}
 	}
 	if v, ok := settings.(interface{ Validate() error }); ok {
 		if err := v.Validate(); err != nil {
@@ -71,6 +62,22 @@ func (s *session) freeze(ctx context.Context, stage string, settings any, versio
 		return "", err
 	}
 	return st.Fingerprint, s.frozen.Save(ctx, s.store)
+}
+
+// adopt fills settings whose flags were not given with what a stage was frozen
+// with.
+func (s *session) adopt(ctx context.Context, stage string, settings any) error {
+	parts, err := engine.PartCount(ctx, s.store, stage)
+	if err != nil {
+		return err
+	}
+	if parts == 0 {
+		delete(s.frozen.Stages, stage) // a start that came to nothing binds nobody
+	}
+	if old, ok := s.frozen.Stages[stage]; ok {
+		return adopt(s.flags, settings, old.Settings)
+	}
+	return nil
 }
 
 // complete tells whether nothing is left to do for a stage.
@@ -210,7 +217,26 @@ func (s *session) recount(ctx context.Context, stage string, part int, r dataset
 
 // geometrySettings are frozen with depth and with normal.
 type geometrySettings struct {
-	Model string `json:"model"`
+	Model    string `json:"model"`
+	Geometry string `json:"geometry"` // geometryOfImage or geometryOfFrames
+}
+
+// What is labelled of a clip.
+const (
+	geometryOfImage  = "image"  // its key frame
+	geometryOfFrames = "frames" // its key frame and each of its uniform frames
+)
+
+func defaultGeometry() geometrySettings {
+	return geometrySettings{Model: pseudolabel.DefaultModel, Geometry: geometryOfImage}
+}
+
+// Validate says which setting makes no sense.
+func (g *geometrySettings) Validate() error {
+	if g.Geometry != geometryOfImage && g.Geometry != geometryOfFrames {
+		return fmt.Errorf("geometry %q: want %s or %s", g.Geometry, geometryOfImage, geometryOfFrames)
+	}
+	return nil
 }
 
 // labelFlags choose the labelers and where they run.
@@ -241,7 +267,8 @@ func (l *labelers) close() {
 
 // labelStages opens what estimates depth and normals. The models are looked for
 // before any work begins: a run that cannot end well should not start. Depth and
-// normals share one run of a model if both were asked of the same.
+// normals share one run of a model if both were asked of the same, and of the same
+// pictures.
 func (s *session) labelStages(ctx context.Context, geo *geometrySettings, flags labelFlags) (_ *labelers, err error) {
 	outputs, err := flags.outputs()
 	if err != nil {
@@ -253,26 +280,27 @@ func (s *session) labelStages(ctx context.Context, geo *geometrySettings, flags 
 			l.close()
 		}
 	}()
-	byModel := map[string][]string{}
-	var names []string
+	sharing := map[geometrySettings][]string{}
+	var order []geometrySettings
 	for _, out := range outputs {
 		own := *geo
-		if old, ok := s.frozen.Stages[out]; ok {
-			if err := adopt(s.flags, &own, old.Settings); err != nil {
-				return nil, err
-			}
+		if err := s.adopt(ctx, out, &own); err != nil {
+			return nil, err
 		}
-		if byModel[own.Model] == nil {
-			names = append(names, own.Model)
+		if err := own.Validate(); err != nil {
+			return nil, usagef("%v", err)
 		}
-		byModel[own.Model] = append(byModel[own.Model], out)
+		if sharing[own] == nil {
+			order = append(order, own)
+		}
+		sharing[own] = append(sharing[own], out)
 	}
 	flags.ModelDir, err = modelDirs(flags.ModelDir)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range names {
-		if err := s.addModel(ctx, l, name, byModel[name], flags); err != nil {
+	for _, own := range order {
+		if err := s.addModel(ctx, l, own, sharing[own], flags); err != nil {
 			return nil, err
 		}
 	}
@@ -299,9 +327,9 @@ func modelDirs(given []string) ([]string, error) {
 }
 
 // addModel opens one model for some outputs.
-func (s *session) addModel(ctx context.Context, l *labelers, name string, outputs []string, flags labelFlags) error {
+func (s *session) addModel(ctx context.Context, l *labelers, geo geometrySettings, outputs []string, flags labelFlags) error {
 	model, err := pseudolabel.Open(ctx, pseudolabel.Options{
-		Model: name, ModelDirs: flags.ModelDir, Device: flags.Device, ORTLibrary: flags.ORTLib, Workers: s.work.workers(),
+		Model: geo.Model, ModelDirs: flags.ModelDir, Device: flags.Device, ORTLibrary: flags.ORTLib, Workers: s.work.workers(),
 	})
 	if err != nil {
 		return err
@@ -309,13 +337,13 @@ func (s *session) addModel(ctx context.Context, l *labelers, name string, output
 	l.opened = append(l.opened, model)
 	info := model.Model()
 	var told sync.Once // once work begins: a run that is refused has one line to say
-	env := pseudolabel.Env{Store: s.store, Model: model, PicturesInFlight: 32 * s.work.workers()}
+	env := pseudolabel.Env{Store: s.store, Model: model, Frames: geo.Geometry == geometryOfFrames, PicturesInFlight: 32 * s.work.workers()}
 	for _, out := range outputs {
 		task := path.Base(out)
 		if !slices.Contains(info.Tasks, task) {
-			return usagef("model %s does not estimate %s: leave it out of --labels, or name another with --model", name, task)
+			return usagef("model %s does not estimate %s: leave it out of --labels, or name another with --model", geo.Model, task)
 		}
-		fp, err := s.freeze(ctx, out, &geometrySettings{Model: name}, map[string]string{"model": model.Fingerprint()}, dataset.StageExtract)
+		fp, err := s.freeze(ctx, out, &geo, map[string]string{"model": model.Fingerprint()}, dataset.StageExtract)
 		if err != nil {
 			return err
 		}

@@ -100,7 +100,9 @@ def check_blobs(raw, row, want):
     same(f"frames of {row['key']}", len(row["frames"]), len(want["frames"]))
     for frame, place in zip(row["frames"], want["frames"]):
         same("time of a frame", frame["time"], place["time"])
-        same("bytes of a frame", at(place["image_offset"], place["image_size"]) == frame["image"]["bytes"], True)
+        for name in ("image", "depth", "normal"):
+            got = frame[name] and frame[name]["bytes"]
+            same(f"{name} of a frame", at(place[name + "_offset"], place[name + "_size"]) == got, True)
 
 
 def check_duckdb(folder, manifest, index):
@@ -172,24 +174,26 @@ def bytes_only(ds):
 
 def check_pictures(row, want):
     """Pictures and their maps have one size; returns how many decoded."""
-    image, depth, normal = row["image"], row["depth"], row["normal"]
-    image.load()
-    n = 1
-    if depth is not None:
-        same("mode of depth", depth.mode, "I;16")
-        same("size of depth", depth.size, image.size)
-        depth.load()
-        n += 1
-    if normal is not None:
-        same("mode of normal", normal.mode, "RGB")
-        same("size of normal", normal.size, image.size)
-        normal.load()
-        n += 1
-    for frame in row["frames"]:
-        frame["image"].load()
-        n += 1
+    n = check_maps(row, want)
+    for frame, place in zip(row["frames"], want["frames"]):
+        n += check_maps(frame, place)
     same("video", row["video"]["bytes"][4:8], b"ftyp")
     same("audio", row["audio"] is None or row["audio"]["bytes"] is None, want["audio_size"] is None)
+    return n
+
+
+def check_maps(picture, want):
+    """The maps of a key frame or a frame are there where the index has them, and of its size."""
+    picture["image"].load()
+    n = 1
+    for name, mode in (("depth", "I;16"), ("normal", "RGB")):
+        got = picture[name]
+        same(f"{name} is null", got is None, want[name + "_size"] is None)
+        if got is not None:
+            same(f"mode of {name}", got.mode, mode)
+            same(f"size of {name}", got.size, picture["image"].size)
+            got.load()
+            n += 1
     return n
 
 
