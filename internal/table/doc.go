@@ -11,6 +11,9 @@
 // file at an offset that the writer reports; everything else is zstd with
 // statistics. The same rows in the same order give the same bytes.
 //
+// Each page has Parquet's checksum, and the footer one of ours, so that a bit
+// that flips on a disk is an error of whoever reads it.
+//
 // A [File] reads Parquet files of any making, leaf by leaf. Over broken pages
 // both it and a Reader end with an error.
 package table

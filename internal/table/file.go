@@ -8,44 +8,39 @@ import (
 	"math/bits"
 
 	"github.com/apache/arrow/go/v15/parquet"
-	"github.com/apache/arrow/go/v15/parquet/file"
+	"github.com/apache/arrow/go/v15/parquet/metadata"
 	"github.com/apache/arrow/go/v15/parquet/schema"
 )
 
 // File is a Parquet file of any making, read leaf by leaf and a page of each in
 // memory at a time. As with [Reader] the pages are decoded here: the library's
-// own decoders crash or loop over broken ones.
+// own decoders crash or loop over broken ones. Checksums are checked where there
+// are any.
 type File struct {
-	r    io.ReaderAt
-	file *file.Reader
+	r      io.ReaderAt
+	footer *metadata.FileMetaData
 }
 
 // OpenFile reads the footer. It does not close r.
 func OpenFile(r parquet.ReaderAtSeeker) (_ *File, err error) {
 	defer recoverTo(&err) // the library panics on some broken footers
-	f, err := file.NewParquetReader(r)
+	footer, _, err := readFooter(r)
 	if err != nil {
 		return nil, fmt.Errorf("read parquet footer: %w", err)
 	}
-	return &File{r: r, file: f}, nil
+	return &File{r, footer}, nil
 }
 
 // Schema is the file's.
-func (f *File) Schema() *schema.Schema { return f.file.MetaData().Schema }
+func (f *File) Schema() *schema.Schema { return f.footer.Schema }
 
 // RowGroups are the numbers of rows of the row groups, as the footer says.
-func (f *File) RowGroups() []int64 {
-	groups := make([]int64, f.file.NumRowGroups())
-	for i := range groups {
-		groups[i] = f.file.MetaData().RowGroups[i].NumRows
-	}
-	return groups
-}
+func (f *File) RowGroups() []int64 { return rowsOf(f.footer) }
 
 // Leaf opens a leaf of a row group, by its place in the schema.
 func (f *File) Leaf(group, column int) (_ *LeafReader, err error) {
 	defer recoverTo(&err)
-	pages, err := openPages(f.r, f.file, group, column)
+	pages, err := openPages(f.r, f.footer, group, column)
 	if err != nil {
 		return nil, fmt.Errorf("column %s: %w", f.Schema().Column(column).Path(), err)
 	}
@@ -63,7 +58,7 @@ type Entry struct {
 
 // LeafReader walks over a leaf's entries in one row group.
 type LeafReader struct {
-	pages      file.PageReader
+	pages      *pageReader
 	column     *schema.Column
 	dictionary []any
 	left       int // entries of the page still to come
@@ -79,13 +74,14 @@ const maxDictionary = 4 << 20
 func (l *LeafReader) Next() (e Entry, err error) {
 	defer recoverTo(&err) // the library panics on some broken pages
 	for l.left == 0 {
-		if !l.pages.Next() {
-			if err := l.pages.Err(); err != nil {
-				return e, l.fail(err)
-			}
-			return e, io.EOF
+		page, err := l.pages.next()
+		if err == nil {
+			err = l.load(page)
 		}
-		if err := l.load(l.pages.Page()); err != nil {
+		if err == io.EOF {
+			return e, err
+		}
+		if err != nil {
 			return e, l.fail(err)
 		}
 	}
@@ -115,45 +111,41 @@ func level(h *hybrid, max int16) (int16, bool) {
 	return int16(v), ok && v <= uint32(max)
 }
 
-func (l *LeafReader) load(p file.Page) error {
-	switch p := p.(type) {
-	case *file.DictionaryPage:
+func (l *LeafReader) load(p *page) error {
+	switch p.kind {
+	case dictionaryPage:
 		return l.loadDictionary(p)
-	case *file.DataPageV1:
+	case dataPageV1:
 		data, err := l.levelsV1(p)
 		if err != nil {
 			return err
 		}
 		return l.loadValues(p, data)
-	case *file.DataPageV2:
-		rep, def, data := int64(p.RepetitionLevelByteLen()), int64(p.DefinitionLevelByteLen()), p.Data()
-		if rep+def > int64(len(data)) {
-			return errLevels
-		}
-		l.setLevels(data[:rep], data[rep:rep+def])
-		return l.loadValues(p, data[rep+def:])
+	default:
+		rep, def := int(p.rep), int(p.rep)+int(p.def) // in front of the values, as the page reader has seen
+		l.setLevels(p.data[:rep], p.data[rep:def])
+		return l.loadValues(p, p.data[def:])
 	}
-	return nil // pages of indexes hold nothing to read
 }
 
 // levelsV1 finds a version 1 page's levels, each with a 4-byte length before it,
 // and returns the values behind them.
-func (l *LeafReader) levelsV1(p *file.DataPageV1) (data []byte, err error) {
+func (l *LeafReader) levelsV1(p *page) (data []byte, err error) {
 	var rep, def []byte
-	data = p.Data()
+	data = p.data
 	for _, x := range []struct {
 		to       *[]byte
 		max      int16
-		encoding parquet.Encoding
+		encoding int32
 	}{
-		{&rep, l.column.MaxRepetitionLevel(), p.RepetitionLevelEncoding()},
-		{&def, l.column.MaxDefinitionLevel(), p.DefinitionLevelEncoding()},
+		{&rep, l.column.MaxRepetitionLevel(), p.rep},
+		{&def, l.column.MaxDefinitionLevel(), p.def},
 	} {
 		if x.max == 0 {
 			continue
 		}
-		if x.encoding != parquet.Encodings.RLE {
-			return nil, fmt.Errorf("no reader for levels in %s", x.encoding)
+		if x.encoding != encodingRLE {
+			return nil, fmt.Errorf("no reader for levels in %s", parquet.Encoding(x.encoding))
 		}
 		var ok bool
 		if *x.to, data, ok = cutSized(data); !ok {
@@ -178,12 +170,12 @@ func cutSized(b []byte) (front, rest []byte, ok bool) {
 	return b[4:end:end], b[end:], true
 }
 
-func (l *LeafReader) loadDictionary(p *file.DictionaryPage) error {
-	n := int(p.NumValues())
+func (l *LeafReader) loadDictionary(p *page) error {
+	n := int(p.values)
 	if n > maxDictionary {
 		return errors.New("its dictionary is too large")
 	}
-	values, err := newPlain(l.column, p.Data())
+	values, err := newPlain(l.column, p.data)
 	if err != nil {
 		return err
 	}
@@ -198,15 +190,15 @@ func (l *LeafReader) loadDictionary(p *file.DictionaryPage) error {
 	return nil
 }
 
-func (l *LeafReader) loadValues(p file.Page, data []byte) (err error) {
-	l.left = int(p.NumValues())
+func (l *LeafReader) loadValues(p *page, data []byte) (err error) {
+	l.left = int(p.values)
 	if l.left == 0 {
 		return nil
 	}
 	kind := l.column.PhysicalType()
 	ints := kind == parquet.Types.Int32 || kind == parquet.Types.Int64
 	bytes := kind == parquet.Types.ByteArray
-	switch e := parquet.Encoding(p.Encoding()); {
+	switch e := parquet.Encoding(p.encoding); {
 	case e == parquet.Encodings.Plain:
 		l.values, err = newPlain(l.column, data)
 	case e == parquet.Encodings.PlainDict, e == parquet.Encodings.RLEDict:

@@ -4,11 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/bits"
 
 	"github.com/apache/arrow/go/v15/parquet"
-	"github.com/apache/arrow/go/v15/parquet/file"
 	"github.com/apache/arrow/go/v15/parquet/schema"
 )
 
@@ -24,18 +24,22 @@ var (
 // readFrom reads a whole column chunk of the pages that [Writer] makes: version
 // 1, PLAIN. Blobs are slices of their pages' memory, one page each, so that
 // nothing is copied and each is freed on its own.
-func (b *buffer) readFrom(pages file.PageReader, column *schema.Column) error {
-	for pages.Next() {
-		page, ok := pages.Page().(*file.DataPageV1)
-		if !ok || parquet.Encoding(page.Encoding()) != parquet.Encodings.Plain {
+func (b *buffer) readFrom(pages *pageReader, column *schema.Column) error {
+	for {
+		page, err := pages.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if page.kind != dataPageV1 || page.encoding != encodingPlain || page.def != encodingRLE || page.rep != encodingRLE {
 			return fmt.Errorf("a page is not a plain data page of version 1")
 		}
-		n := int(page.NumValues())
+		n, data := int(page.values), page.data
 		if n > maxEntries-len(b.def) {
 			return errLevels
 		}
-		data := page.Data()
-		var err error
 		if column.MaxRepetitionLevel() > 0 {
 			if b.rep, data, err = readLevels(b.rep, data, n, column.MaxRepetitionLevel()); err != nil {
 				return err
@@ -55,7 +59,6 @@ func (b *buffer) readFrom(pages file.PageReader, column *schema.Column) error {
 			return err
 		}
 	}
-	return pages.Err()
 }
 
 // readLevels appends n levels from the front of a version 1 page and returns

@@ -4,23 +4,43 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 
-	"github.com/apache/arrow/go/v15/arrow/memory"
-	"github.com/apache/arrow/go/v15/parquet/file"
+	"github.com/apache/arrow/go/v15/parquet/compress"
+	"github.com/apache/arrow/go/v15/parquet/metadata"
 )
 
-// A page's header, which may hold its least and greatest value, must fit the
-// buffer; 16 KiB are what the library looks at first.
-const minPageBuffer, maxPageBuffer = 16 << 10, 1 << 20
+var (
+	errChunk    = errors.New("where the footer says that it is, a column cannot be")
+	errChecksum = errors.New("a page's bytes are not those that were written: its checksum differs")
+	errEntries  = errors.New("its pages do not have the entries that the footer says")
+	errPageSize = errors.New("a page does not have the size that its header says")
+	errPageCap  = errors.New("a page is larger than any that was written")
+)
 
-var errChunk = errors.New("where the footer says that it is, a column cannot be")
+// maxPageBytes is more than any page of ours has; what a broken header says may
+// be anything.
+const maxPageBytes = MaxBlobBytes + 1<<20
 
-// openPages opens a column's pages in a row group. The library would read them
-// through a buffer that goes on with stale bytes at its end, so that over broken
-// headers it loops for ever; bufio's ends.
-func openPages(r io.ReaderAt, f *file.Reader, group, column int) (file.PageReader, error) {
-	chunk, err := f.RowGroup(group).MetaData().ColumnChunk(column)
+// page is a page as it was before compression. Its data is nobody else's.
+type page struct {
+	pageHeader
+	data []byte
+}
+
+// pageReader reads the pages of a column chunk of any making and checks the
+// checksums that they have. The library's own checks none, and over broken
+// headers it loops for ever.
+type pageReader struct {
+	r     *bufio.Reader
+	codec compress.Codec // nil if pages are not compressed
+	left  int64          // entries of data pages still to come
+}
+
+// openPages opens a column's pages in a row group.
+func openPages(r io.ReaderAt, f *metadata.FileMetaData, group, column int) (*pageReader, error) {
+	chunk, err := f.RowGroup(group).ColumnChunk(column)
 	if err != nil {
 		return nil, err
 	}
@@ -34,10 +54,85 @@ func openPages(r io.ReaderAt, f *file.Reader, group, column int) (file.PageReade
 	if start < 0 || size < 0 || chunk.NumValues() < 0 {
 		return nil, errChunk
 	}
-	buffered := bufio.NewReaderSize(io.NewSectionReader(r, start, size), int(min(max(size, minPageBuffer), maxPageBuffer)))
-	pages, err := file.NewPageReader(buffered, chunk.NumValues(), chunk.Compression(), cappedAllocator{memory.NewGoAllocator()}, nil)
-	if err != nil {
-		return nil, fmt.Errorf("open its pages: %w", err)
+	p := &pageReader{left: chunk.NumValues()}
+	if chunk.Compression() != compress.Codecs.Uncompressed {
+		if p.codec, err = compress.GetCodec(chunk.Compression()); err != nil {
+			return nil, err
+		}
 	}
-	return pages, nil
+	p.r = bufio.NewReaderSize(io.NewSectionReader(r, start, size), int(min(size, 64<<10)))
+	return p, nil
+}
+
+// next returns the next page that holds values, io.EOF after the last. A column
+// chunk is read to its last byte: were it left where the entries are complete, a
+// page that says too many would hide the last one.
+func (p *pageReader) next() (*page, error) {
+	for {
+		if _, err := p.r.Peek(1); err == io.EOF && p.left > 0 {
+			return nil, errEntries
+		} else if err != nil {
+			return nil, err
+		}
+		h, err := readPageHeader(p.r)
+		if err != nil {
+			return nil, err
+		}
+		stored, err := p.stored(h)
+		if err != nil {
+			return nil, err
+		}
+		switch h.kind {
+		case dataPageV1, dataPageV2:
+			if p.left -= int64(h.values); p.left < 0 {
+				return nil, errEntries
+			}
+		case dictionaryPage:
+		default:
+			continue // pages of indexes hold nothing to read
+		}
+		data, err := p.uncompress(h, stored)
+		if err != nil {
+			return nil, err
+		}
+		return &page{h, data}, nil
+	}
+}
+
+// stored reads a page's bytes as they are in the file.
+func (p *pageReader) stored(h pageHeader) ([]byte, error) {
+	if max(h.stored, h.size) > maxPageBytes {
+		return nil, errPageCap
+	}
+	data := make([]byte, h.stored)
+	if _, err := io.ReadFull(p.r, data); err != nil {
+		return nil, fmt.Errorf("a page ends early: %w", err)
+	}
+	if h.hasCRC && crc32.ChecksumIEEE(data) != h.crc {
+		return nil, errChecksum
+	}
+	return data, nil
+}
+
+// uncompress undoes the compression of all but the levels of version 2.
+func (p *pageReader) uncompress(h pageHeader, stored []byte) ([]byte, error) {
+	plain := 0
+	if h.kind == dataPageV2 {
+		if plain = int(h.def) + int(h.rep); plain > len(stored) || plain > int(h.size) {
+			return nil, errLevels
+		}
+	}
+	data := stored
+	if p.codec != nil && (h.kind != dataPageV2 || h.compressed) {
+		data = make([]byte, h.size)
+		copy(data, stored[:plain])
+		if plain < len(stored) { // else there are no values
+			values := p.codec.Decode(data[plain:], stored[plain:])
+			data = append(data[:plain], values...)
+		}
+	}
+	if len(data) != int(h.size) {
+		return nil, errPageSize
+	}
+	return data, nil
 }

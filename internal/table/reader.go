@@ -1,13 +1,10 @@
 package table
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
-	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/apache/arrow/go/v15/parquet"
-	"github.com/apache/arrow/go/v15/parquet/file"
 	"github.com/apache/arrow/go/v15/parquet/metadata"
 )
 
@@ -24,11 +21,12 @@ type ReaderOptions struct {
 // Reader reads rows from one Parquet file of this package's making, a row group
 // in memory at a time. It decodes pages itself: over broken ones the library's
 // column reader can loop for ever, and its Arrow reader panics in goroutines
-// where that cannot be caught.
+// where that cannot be caught. A row comes only after the checksums of all pages
+// of its row group that are read.
 type Reader[R any] struct {
 	schema  *Schema[R]
 	r       io.ReaderAt
-	file    *file.Reader
+	footer  *metadata.FileMetaData
 	size    int64
 	columns []openColumn[R]
 	group   int   // next row group
@@ -46,15 +44,11 @@ type openColumn[R any] struct {
 // is missing or of another type, or if the file is not a whole Parquet file.
 func (s *Schema[R]) NewReader(r parquet.ReaderAtSeeker, o ReaderOptions) (_ *Reader[R], err error) {
 	defer recoverTo(&err) // the library panics on some broken footers
-	size, err := r.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, fmt.Errorf("size of the parquet file: %w", err)
-	}
-	f, err := file.NewParquetReader(r)
+	footer, size, err := readFooter(r)
 	if err != nil {
 		return nil, fmt.Errorf("read parquet footer: %w", err)
 	}
-	tr := &Reader[R]{schema: s, r: r, file: f, size: size}
+	tr := &Reader[R]{schema: s, r: r, footer: footer, size: size}
 	wanted := map[string]bool{}
 	for _, name := range o.Columns {
 		wanted[name] = true
@@ -80,7 +74,7 @@ func (s *Schema[R]) NewReader(r parquet.ReaderAtSeeker, o ReaderOptions) (_ *Rea
 // open finds a column's leaves in the file.
 func (r *Reader[R]) open(c Column[R], noBlobs bool) error {
 	oc := openColumn[R]{Column: c}
-	have := r.file.MetaData().Schema
+	have := r.footer.Schema
 	for _, l := range c.leaves {
 		i := have.ColumnIndexByName(l.path)
 		if i < 0 {
@@ -102,24 +96,18 @@ func (r *Reader[R]) open(c Column[R], noBlobs bool) error {
 }
 
 // Rows is the number of rows in the file.
-func (r *Reader[R]) Rows() int64 { return r.file.NumRows() }
+func (r *Reader[R]) Rows() int64 { return r.footer.GetNumRows() }
 
 // RowGroups are the numbers of rows of the row groups.
-func (r *Reader[R]) RowGroups() []int64 {
-	groups := make([]int64, r.file.NumRowGroups())
-	for i := range groups {
-		groups[i] = r.file.MetaData().RowGroups[i].NumRows
-	}
-	return groups
-}
+func (r *Reader[R]) RowGroups() []int64 { return rowsOf(r.footer) }
 
 // FileMetaData is the footer as the library reads it, for checks of the
 // physical layout.
-func (r *Reader[R]) FileMetaData() *metadata.FileMetaData { return r.file.MetaData() }
+func (r *Reader[R]) FileMetaData() *metadata.FileMetaData { return r.footer }
 
 // Metadata is the value of a key in the footer, "" if it is not there.
 func (r *Reader[R]) Metadata(key string) string {
-	v := r.file.MetaData().KeyValueMetadata().FindValue(key)
+	v := r.footer.KeyValueMetadata().FindValue(key)
 	if v == nil {
 		return ""
 	}
@@ -165,7 +153,7 @@ func (r *Reader[R]) Skip(rows int64) error {
 func (r *Reader[R]) next(row *R) (err error) {
 	defer recoverTo(&err)
 	for r.left == 0 {
-		if r.group >= r.file.NumRowGroups() {
+		if r.group >= len(r.footer.RowGroups) {
 			return io.EOF
 		}
 		if err := r.loadGroup(); err != nil {
@@ -185,20 +173,19 @@ func (r *Reader[R]) next(row *R) (err error) {
 }
 
 func (r *Reader[R]) loadGroup() error {
-	rg := r.file.RowGroup(r.group)
-	rows := rg.NumRows()
+	rows := r.footer.RowGroups[r.group].NumRows
 	for _, c := range r.columns {
 		for i, index := range c.index {
 			if c.cursors[i].off {
 				continue
 			}
-			pages, err := openPages(r.r, r.file, r.group, index)
+			pages, err := openPages(r.r, r.footer, r.group, index)
 			if err != nil {
 				return fmt.Errorf("column %s: %w", c.leaves[i].path, err)
 			}
 			cur := c.cursors[i]
 			*cur = cursor{}
-			if err := cur.readFrom(pages, r.file.MetaData().Schema.Column(index)); err != nil {
+			if err := cur.readFrom(pages, r.footer.Schema.Column(index)); err != nil {
 				return fmt.Errorf("column %s: %w", c.leaves[i].path, err)
 			}
 			if n := cur.rows(); n != rows {
@@ -228,31 +215,8 @@ func (c *cursor) rows() int64 {
 // Close lets go of the reader's memory. It does not close the file.
 func (r *Reader[R]) Close() error {
 	r.columns, r.left = nil, 0
-	r.group = r.file.NumRowGroups()
+	r.group = len(r.footer.RowGroups)
 	return nil
-}
-
-// cappedAllocator refuses what no page of ours needs, such as the size in a
-// broken page header. The interface has no error, so it panics; [recoverTo]
-// turns that into one.
-type cappedAllocator struct{ *memory.GoAllocator }
-
-const maxPageBytes = MaxBlobBytes + 1<<20
-
-var errPageTooLarge = errors.New("a page is larger than any that was written")
-
-func (a cappedAllocator) Allocate(size int) []byte {
-	if size < 0 || size > maxPageBytes {
-		panic(errPageTooLarge)
-	}
-	return a.GoAllocator.Allocate(size)
-}
-
-func (a cappedAllocator) Reallocate(size int, b []byte) []byte {
-	if size < 0 || size > maxPageBytes {
-		panic(errPageTooLarge)
-	}
-	return a.GoAllocator.Reallocate(size, b)
 }
 
 func recoverTo(err *error) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/apache/arrow/go/v15/parquet"
 	"github.com/apache/arrow/go/v15/parquet/compress"
+	"github.com/apache/arrow/go/v15/parquet/file"
 	"github.com/apache/arrow/go/v15/parquet/metadata"
 )
 
@@ -195,6 +196,10 @@ func TestBlobs(t *testing.T) {
 func TestPhysicalLayout(t *testing.T) {
 	data := write(t, WriterOptions{RowGroupBytes: 20000}, rows())
 	r := open(t, data)
+	library, err := file.NewParquetReader(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
 	if n := len(r.RowGroups()); n != 5 {
 		t.Errorf("%d row groups", n)
 	}
@@ -209,7 +214,7 @@ func TestPhysicalLayout(t *testing.T) {
 			if !l.isBlob {
 				continue
 			}
-			pages, err := r.file.RowGroup(g).GetColumnPageReader(i)
+			pages, err := library.RowGroup(g).GetColumnPageReader(i)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/apache/arrow/go/v15/parquet/file"
+	"github.com/apache/arrow/go/v15/parquet/metadata"
 )
 
 // Limits of one value and one row.
@@ -44,7 +45,8 @@ type Writer[R any] struct {
 	schema  *Schema[R]
 	opts    WriterOptions
 	sink    *countingWriter
-	file    *file.Writer // nil until the first bytes are due: the library writes, and panics, when it is made
+	footer  *metadata.FileMetaDataBuilder
+	groups  int16 // finished row groups
 	buffers []*buffer
 	rows    int64          // in finished row groups
 	pending int64          // rows in buffers
@@ -59,7 +61,9 @@ func (s *Schema[R]) NewWriter(w io.Writer, o WriterOptions) *Writer[R] {
 		o.RowGroupBytes = 16 << 20
 	}
 	sink := &countingWriter{w: bufio.NewWriterSize(w, sinkBytes)}
-	tw := &Writer[R]{schema: s, opts: o, sink: sink}
+	_, _ = io.WriteString(sink, magic) // the sink keeps its error
+	footer := metadata.NewFileMetadataBuilder(s.parquet, s.props, s.keyValues(o.Metadata))
+	tw := &Writer[R]{schema: s, opts: o, sink: sink, footer: footer}
 	for range s.leaves {
 		tw.buffers = append(tw.buffers, &buffer{})
 	}
@@ -108,11 +112,14 @@ func (w *Writer[R]) Close() error {
 		}
 	}
 	err := w.guard(func() error {
-		f := w.parquet()
-		if err := f.AppendKeyValueMetadata(metaBlobs, encodePlaces(w.schema.leaves, w.places)); err != nil {
+		if err := w.footer.AppendKeyValueMetadata(metaBlobs, encodePlaces(w.schema.leaves, w.places)); err != nil {
 			return err
 		}
-		if err := f.Close(); err != nil {
+		f, err := w.footer.Finish()
+		if err != nil {
+			return err
+		}
+		if err := writeFooter(w.sink, f); err != nil {
 			return err
 		}
 		return w.sink.flush()
@@ -123,14 +130,6 @@ func (w *Writer[R]) Close() error {
 	}
 	w.err = errors.New("table: write after close")
 	return nil
-}
-
-func (w *Writer[R]) parquet() *file.Writer {
-	if w.file == nil {
-		s := w.schema
-		w.file = file.NewParquetWriter(w.sink, s.parquet.Root(), file.WithWriterProps(s.props), file.WithWriteMetadata(s.keyValues(w.opts.Metadata)))
-	}
-	return w.file
 }
 
 // guard runs a step of the library, which panics on some errors of its sink and
@@ -214,12 +213,15 @@ func (w *Writer[R]) flush() error {
 }
 
 func (w *Writer[R]) writeRowGroup() error {
-	rg := w.parquet().AppendRowGroup()
+	rg := w.footer.AppendRowGroup()
+	start := w.sink.n
 	for i, l := range w.schema.leaves {
-		cw, err := rg.NextColumn()
+		chunk := rg.NextColumnChunk()
+		pages, err := newPageWriter(w.sink, w.sink.n, chunk, w.schema.props.CompressionFor(l.path))
 		if err != nil {
 			return err
 		}
+		cw := file.NewColumnChunkWriter(chunk, pages, w.schema.props)
 		b := w.buffers[i]
 		if l.isBlob {
 			err = b.writeBlobsTo(cw.(*file.ByteArrayColumnChunkWriter), w.placer(i, b))
@@ -236,7 +238,9 @@ func (w *Writer[R]) writeRowGroup() error {
 			return w.sink.err
 		}
 	}
-	return rg.Close()
+	rg.SetNumRows(int(w.pending))
+	w.groups++
+	return rg.Finish(w.sink.n-start, w.groups-1)
 }
 
 // placer notes where blobs of one leaf are. A page ends with its only value, so
