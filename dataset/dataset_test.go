@@ -226,6 +226,52 @@ func TestPartRoundTrip(t *testing.T) {
 	}
 }
 
+// Whoever reads a part and however, what is wrong with its bytes is an error
+// that names the file and says what to do.
+func TestDamagedPart(t *testing.T) {
+	ctx, s := context.Background(), store(t)
+	if err := writeClips(ctx, s, 5); err != nil {
+		t.Fatal(err)
+	}
+	name := s.Path(PartName(StageExtract, 3))
+	good, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := strings.Index(string(good), "vvvv")
+	if at < 0 {
+		t.Fatal("no video in the file")
+	}
+	good[at] ^= 1
+	if err := os.WriteFile(name, good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	read := func(skip int64) error {
+		r, err := OpenPart(ctx, s, ClipSchema, StageExtract, 3)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		if skip > 0 {
+			return r.Skip(skip)
+		}
+		_, err = r.Next()
+		return err
+	}
+	_, whole := ReadPart(ctx, s, ClipSchema, StageExtract, 3, func(*Clip) error { return nil })
+	for how, err := range map[string]error{"ReadPart": whole, "Next": read(0), "Skip": read(1)} {
+		var damage *storage.Error
+		if !errors.As(err, &damage) || damage.Path != name || !strings.Contains(err.Error(), "column video.bytes") ||
+			!strings.HasSuffix(err.Error(), "(remove the file, and the next run makes it again)") {
+			t.Errorf("%s: %v", how, err)
+		}
+	}
+	ingest := damaged(s, PartName(StageIngest, 0), errors.New("x"))
+	if !strings.HasSuffix(ingest.Error(), "(remove the file, and ingest with the same sources makes it again)") {
+		t.Error(ingest)
+	}
+}
+
 // A fault at any write leaves no part; the next try makes the same bytes.
 func TestPartFaultAtEveryWrite(t *testing.T) {
 	ctx, clean := context.Background(), store(t)

@@ -31,8 +31,8 @@ type Stage struct {
 type FrozenError struct {
 	Stage       string
 	Differences []string // "name: the dataset has X, asked for Y"
-	// VersionsOnly is set when no setting differs: what is committed stays
-	// usable, but nothing can be added to it.
+	// VersionsOnly is set when no setting differs, nor the stage before: what is
+	// committed stays usable, but nothing can be added to it.
 	VersionsOnly bool
 }
 
@@ -73,6 +73,7 @@ func (s Stage) differsFrom(old Stage, stage string) error {
 		}
 	}
 	if len(diffs) == 0 {
+		e.VersionsOnly = false // what is committed is of other parts than are there now
 		diffs = []string{"the settings of the stage before it"}
 	}
 	e.Differences = diffs

@@ -104,7 +104,7 @@ func (f *Frozen) update(ctx context.Context, s storage.Store) (map[string]string
 }
 
 // Save makes the frozen settings those of the dataset. Where another process has
-// frozen a stage otherwise since they were loaded and the stage has a part, it
+// frozen a stage otherwise since they were loaded and the stage has [Begun], it
 // returns a [*FrozenError]: a start that came to nothing binds nobody. What others
 // have frozen besides is added to f.
 func (f *Frozen) Save(ctx context.Context, s storage.Store) error {
@@ -129,6 +129,18 @@ func (f *Frozen) Save(ctx context.Context, s storage.Store) error {
 	}
 }
 
+// Begun tells whether a stage has made a part. A part that was removed since, as
+// a damaged one is, has left the record of what it cost, and is made again with
+// the settings that it had.
+func Begun(ctx context.Context, s storage.Store, stage string) (bool, error) {
+	parts, err := Parts(ctx, s, stage)
+	if err != nil || len(parts) > 0 {
+		return len(parts) > 0, err
+	}
+	records, err := s.List(ctx, costFolder+stage+"/")
+	return len(records) > 0, err
+}
+
 // saveStage commits a stage's settings or checks those that are there.
 func saveStage(ctx context.Context, s storage.Store, stage string, st Stage) error {
 	data, err := json.MarshalIndent(savedStage{SchemaVersion, st}, "", "  ")
@@ -150,11 +162,11 @@ func saveStage(ctx context.Context, s storage.Store, stage string, st Stage) err
 	if differs == nil {
 		return nil
 	}
-	parts, err := Parts(ctx, s, stage)
+	begun, err := Begun(ctx, s, stage)
 	if err != nil {
 		return err
 	}
-	if len(parts) > 0 {
+	if begun {
 		return differs
 	}
 	return storage.WriteAll(ctx, s, name, storage.Replace, data)

@@ -88,6 +88,46 @@ func TestSaveRefusesOtherSettings(t *testing.T) {
 	}
 }
 
+// A part that was damaged and removed is made again with the settings that it had.
+func TestRemovedPartBinds(t *testing.T) {
+	s := store(t)
+	if err := freeze(load(t, s), s, StageExtract, 1); err != nil {
+		t.Fatal(err)
+	}
+	if begun, err := Begun(t.Context(), s, StageExtract); begun || err != nil {
+		t.Errorf("before the first part: %v, %v", begun, err)
+	}
+	write(t, s, PartName(StageExtract, 0), "")
+	if err := SaveCost(t.Context(), s, StageExtract, 0, Report{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Delete(t.Context(), PartName(StageExtract, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if begun, err := Begun(t.Context(), s, StageExtract); !begun || err != nil {
+		t.Errorf("after it: %v, %v", begun, err)
+	}
+	f := load(t, s)
+	delete(f.Stages, StageExtract)
+	var fe *FrozenError
+	if err := freeze(f, s, StageExtract, 2); !errors.As(err, &fe) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Labels of other clips than are there now are not as good as new.
+func TestOtherUpstream(t *testing.T) {
+	f := &Frozen{Stages: map[string]Stage{StageExtract: {Fingerprint: "a"}}}
+	if _, err := f.Freeze(StageDepth, struct{}{}, nil, StageExtract); err != nil {
+		t.Fatal(err)
+	}
+	f.Stages[StageExtract] = Stage{Fingerprint: "b"}
+	var fe *FrozenError
+	if _, err := f.Freeze(StageDepth, struct{}{}, nil, StageExtract); !errors.As(err, &fe) || fe.VersionsOnly {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestManySaveAtOnce(t *testing.T) {
 	s := store(t)
 	var want []string

@@ -56,10 +56,11 @@ func (w *PartWriter[R]) Commit(ctx context.Context) error {
 // Abort drops the file; after Commit it does nothing.
 func (w *PartWriter[R]) Abort() error { return w.object.Abort() }
 
-// PartReader reads one part file.
+// PartReader reads one part file. What is wrong with it is a [*storage.Error].
 type PartReader[R any] struct {
 	*table.Reader[R]
 	Info   PartInfo
+	store  storage.Store
 	object storage.Object
 }
 
@@ -70,7 +71,11 @@ func damaged(s storage.Store, name string, err error) error {
 	if errors.As(err, &own) {
 		return err
 	}
-	return &storage.Error{Op: "read", Path: s.Path(name), Err: fmt.Errorf("%w (remove the file, and the next run makes it again)", err)}
+	maker := "the next run"
+	if _, ok := PartIndex(StageIngest, name); ok {
+		maker = "ingest with the same sources"
+	}
+	return &storage.Error{Op: "read", Path: s.Path(name), Err: fmt.Errorf("%w (remove the file, and %s makes it again)", err, maker)}
 }
 
 // OpenPart opens a part file; columns as in [table.ReaderOptions]. A part that
@@ -93,7 +98,29 @@ func OpenPart[R any](ctx context.Context, s storage.Store, schema *table.Schema[
 		object.Close()
 		return nil, damaged(s, name, fmt.Errorf("it says of itself that it is part %q of %q", r.Metadata(MetaPart), info.Stage))
 	}
-	return &PartReader[R]{Reader: r, Info: info, object: object}, nil
+	return &PartReader[R]{Reader: r, Info: info, store: s, object: object}, nil
+}
+
+// Next is that of [table.Reader].
+func (r *PartReader[R]) Next() (*R, error) {
+	row, err := r.Reader.Next()
+	return row, r.damaged(err)
+}
+
+// Skip is that of [table.Reader].
+func (r *PartReader[R]) Skip(rows int64) error { return r.damaged(r.Reader.Skip(rows)) }
+
+// Blobs is that of [table.Reader].
+func (r *PartReader[R]) Blobs() ([]table.BlobPlace, error) {
+	places, err := r.Reader.Blobs()
+	return places, r.damaged(err)
+}
+
+func (r *PartReader[R]) damaged(err error) error {
+	if err == nil || err == io.EOF {
+		return err
+	}
+	return damaged(r.store, PartName(r.Info.Stage, r.Info.Part), err)
 }
 
 // Close closes the file.
@@ -115,7 +142,7 @@ func ReadPart[R any](ctx context.Context, s storage.Store, schema *table.Schema[
 			return r.Info, nil
 		}
 		if err != nil {
-			return PartInfo{}, damaged(s, PartName(stage, part), err)
+			return PartInfo{}, err
 		}
 		if err := each(row); err != nil {
 			return PartInfo{}, err

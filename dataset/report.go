@@ -93,8 +93,10 @@ func (r *Report) Merge(o Report) {
 // CostName is the object that keeps what making a part cost: beside the data,
 // because the same data never costs the same twice.
 func CostName(stage string, part int) string {
-	return fmt.Sprintf("cost/%s/part-%05d.json", stage, part)
+	return fmt.Sprintf("%s%s/part-%05d.json", costFolder, stage, part)
 }
+
+const costFolder = "cost/"
 
 // SaveCost records the report of a committed part.
 func SaveCost(ctx context.Context, s storage.Store, stage string, part int, r Report) error {

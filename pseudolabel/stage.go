@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 
@@ -53,7 +52,7 @@ func Run(ctx context.Context, env Env, part int) (dataset.Report, error) {
 	for {
 		batch, err := readClips(clips, env.PicturesInFlight)
 		if err != nil {
-			return dataset.Report{}, fmt.Errorf("%s: %w", env.Store.Path(dataset.PartName(dataset.StageExtract, part)), err)
+			return dataset.Report{}, err
 		}
 		if len(batch) == 0 {
 			break

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"micodata/dataset"
@@ -113,13 +112,6 @@ func (j *join) skip(n int64) error {
 	if err == nil && j.normal != nil {
 		err = j.normal.Skip(n)
 	}
-	return j.named(err)
-}
-
-func (j *join) named(err error) error {
-	if err != nil && err != io.EOF {
-		err = fmt.Errorf("part %d: %w", j.part, err)
-	}
 	return err
 }
 
@@ -127,7 +119,7 @@ func (j *join) named(err error) error {
 func (j *join) next() (*joined, error) {
 	clip, err := j.clips.Next()
 	if err != nil {
-		return nil, j.named(err)
+		return nil, err
 	}
 	out := &joined{clip: clip, source: j.sources[clip.SourceID]}
 	if out.source == nil {
@@ -138,7 +130,7 @@ func (j *join) next() (*joined, error) {
 	}
 	if j.depth != nil {
 		if out.depth, err = j.depth.Next(); err != nil {
-			return nil, j.named(err)
+			return nil, err
 		}
 		if out.depth.Key != clip.Key {
 			return nil, j.misfit(dataset.StageDepth, fmt.Sprintf("has in row %d the key %q where %s has %q", j.row, out.depth.Key, dataset.StageExtract, clip.Key))
@@ -149,7 +141,7 @@ func (j *join) next() (*joined, error) {
 	}
 	if j.normal != nil {
 		if out.normal, err = j.normal.Next(); err != nil {
-			return nil, j.named(err)
+			return nil, err
 		}
 		if out.normal.Key != clip.Key {
 			return nil, j.misfit(dataset.StageNormal, fmt.Sprintf("has in row %d the key %q where %s has %q", j.row, out.normal.Key, dataset.StageExtract, clip.Key))
@@ -178,7 +170,7 @@ func (j *join) blobBytes() ([]int64, error) {
 		for _, p := range places {
 			sizes[p.Row] += p.Size + blobOverhead
 		}
-		return j.named(err)
+		return err
 	}
 	if err := add(j.clips.Blobs()); err != nil {
 		return nil, err

@@ -94,7 +94,7 @@ func TestKeepsWholeShards(t *testing.T) {
 	write(t, env)
 	want := files(t, env.Out)
 	_, m := tuples(t, env.Out)
-	first, second := m.Shards[0].Name, m.Shards[1].Name
+	first, second, third := m.Shards[0].Name, m.Shards[1].Name, m.Shards[2].Name
 	put := func(name string, data []byte) {
 		if err := storage.WriteAll(t.Context(), env.Out, name, storage.Replace, data); err != nil {
 			t.Fatal(err)
@@ -104,12 +104,15 @@ func TestKeepsWholeShards(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(second, want[second][:1000])
+	flipped := bytes.Clone(want[third])
+	flipped[len(flipped)/2] ^= 1 // in a blob
+	put(third, flipped)
 	put("data/train-00000-of-00099.parquet", want[first])
 	put("data/notes.txt", []byte("the user's own"))
 	created := &counting{Store: env.Out, names: map[string]int{}}
 	env.Out = created
 	write(t, env)
-	if created.names[first] != 0 || created.names[second] != 1 {
+	if created.names[first] != 0 || created.names[second] != 1 || created.names[third] != 1 {
 		t.Errorf("writes: %v", created.names)
 	}
 	got := files(t, env.Out)

@@ -161,14 +161,24 @@ func (e *Env) keep(ctx context.Context, schema *table.Schema[Tuple], s *shardPla
 		return err
 	}
 	r, err := schema.NewReader(o, table.ReaderOptions{})
-	same := err == nil && r.Metadata(metaPlan) == s.Digest && r.Rows() == s.Rows
-	if err := o.Close(); err != nil || same {
+	same := err == nil && r.Metadata(metaPlan) == s.Digest && r.Rows() == s.Rows && isWhole(ctx, r)
+	if err := errors.Join(o.Close(), ctx.Err()); err != nil || same {
 		return err
 	}
 	if err := e.Out.Delete(ctx, s.name()); err != nil {
 		return err
 	}
 	return fs.ErrNotExist
+}
+
+// isWhole reads all rows, and with them the checksums: the sha256 that the
+// manifest will have is right for any bytes.
+func isWhole(ctx context.Context, r *table.Reader[Tuple]) bool {
+	for {
+		if _, err := r.Next(); err != nil || ctx.Err() != nil {
+			return err == io.EOF
+		}
+	}
 }
 
 func (e *Env) writeShard(ctx context.Context, schema *table.Schema[Tuple], p *plan, s *shardPlan) error {

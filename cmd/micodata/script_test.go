@@ -53,6 +53,7 @@ func TestScript(t *testing.T) {
 			"corrupt": scriptCorrupt,
 			"exits":   scriptExits,
 			"maps":    scriptMaps,
+			"flip":    scriptFlip,
 		},
 	})
 }
@@ -167,6 +168,32 @@ func pictureSize(ts *testscript.TestScript, s storage.Store, shard string, p sha
 	cfg, _, err := image.DecodeConfig(bytes.NewReader(data))
 	ts.Check(err)
 	return image.Pt(cfg.Width, cfg.Height)
+}
+
+// flip DATASET LEAF flips a bit in the middle of the first blob of a leaf of
+// extract's part 0.
+func scriptFlip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: flip DATASET LEAF")
+	}
+	s, err := storage.NewLocal(ts.MkAbs(args[0]))
+	ts.Check(err)
+	r, err := dataset.OpenPart(context.Background(), s, dataset.ClipSchema, dataset.StageExtract, 0)
+	ts.Check(err)
+	defer r.Close()
+	blobs, err := r.Blobs()
+	ts.Check(err)
+	for _, b := range blobs {
+		if b.Column == args[1] {
+			name := s.Path(dataset.PartName(dataset.StageExtract, 0))
+			data, err := os.ReadFile(name)
+			ts.Check(err)
+			data[b.Offset+b.Size/2] ^= 1
+			ts.Check(os.WriteFile(name, data, 0o666))
+			return
+		}
+	}
+	ts.Fatalf("no blob in %s", args[1])
 }
 
 func TestExitCodes(t *testing.T) {

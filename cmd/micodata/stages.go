@@ -67,11 +67,11 @@ func (s *session) freeze(ctx context.Context, stage string, settings any, versio
 // adopt fills settings whose flags were not given with what a stage was frozen
 // with.
 func (s *session) adopt(ctx context.Context, stage string, settings any) error {
-	parts, err := engine.PartCount(ctx, s.store, stage)
+	begun, err := dataset.Begun(ctx, s.store, stage)
 	if err != nil {
 		return err
 	}
-	if parts == 0 {
+	if !begun {
 		delete(s.frozen.Stages, stage) // a start that came to nothing binds nobody
 	}
 	if old, ok := s.frozen.Stages[stage]; ok {
