@@ -173,8 +173,8 @@ func TestEitherObjectIsEnough(t *testing.T) {
 func TestBrokenSettings(t *testing.T) {
 	for _, name := range []string{"dataset.json", "settings/extract.json"} {
 		for text, version := range map[string]int{
-			"": 0, "{": 0, "[]": 0, "{}": 0, `{"schema_version": 2, "stages": 3, "settings": 3}`: 0, "{\x00": 0,
-			`{"schema_version": 99}`: 99, `{"schema_version": 1, "stages": 3, "settings": 3}`: 1,
+			"": 0, "{": 0, "[]": 0, "{}": 0, `{"schema_version": 1, "stages": 3, "settings": 3}`: 0, "{\x00": 0,
+			`{"schema_version": 99}`: 99, `{"schema_version": 2, "stages": 3, "settings": 3}`: 2,
 		} {
 			s := store(t)
 			write(t, s, name, text)

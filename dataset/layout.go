@@ -12,7 +12,7 @@ import (
 
 // SchemaVersion names the layout of parts and shards. A change of what users
 // rely on is a new version.
-const SchemaVersion = 2
+const SchemaVersion = 1
 
 // Stages that write parts. A label stage is "label/" and the labeler's name.
 const (

@@ -22,6 +22,7 @@ type workFlags struct {
 	Workers       int    `json:"workers"`
 	TempDir       string `json:"temp_dir"`
 	AllowFailures bool   `json:"allow_failures"`
+	Metrics       string `json:"metrics"` // address to serve at, "" for none
 }
 
 func (w *workFlags) workers() int {
@@ -47,6 +48,7 @@ type session struct {
 	frozen *dataset.Frozen
 	tools  ffmpeg.Tools
 	slots  *engine.Slots // shared by all CPU work
+	meters *meters       // nil: nobody asked
 }
 
 // open opens the dataset in dir. An existing one is wanted unless create is set.
@@ -72,7 +74,11 @@ func (a *app) open(ctx context.Context, flags *pflag.FlagSet, work *workFlags, d
 	if frozen.Micodata == "" {
 		frozen.Micodata = version()
 	}
-	return &session{app: a, flags: flags, work: work, store: store, frozen: frozen, tools: tools, slots: engine.NewSlots(work.workers())}, nil
+	s := &session{app: a, flags: flags, work: work, store: store, frozen: frozen, tools: tools, slots: engine.NewSlots(work.workers())}
+	if work.Metrics != "" {
+		s.meters, err = a.serveMetrics(work.Metrics)
+	}
+	return s, err
 }
 
 // findTools finds an ffmpeg that has what every stage needs: found out later, it
@@ -121,8 +127,15 @@ func checkFolder(dir, mark string, create bool) error {
 // runStages takes parts through stages and shows their progress.
 func (s *session) runStages(ctx context.Context, total int, parts partSource, stages []engine.Stage) error {
 	p := s.app.newProgress(total)
+	onPart := p.part
+	if s.meters != nil {
+		onPart = func(d engine.PartDone) {
+			s.meters.part(d)
+			p.part(d)
+		}
+	}
 	local := &engine.Local{
-		Store: s.store, Slots: s.slots, Chains: 3, OnPart: p.part, Stop: s.app.signals.stop,
+		Store: s.store, Slots: s.slots, Chains: 3, OnPart: onPart, Stop: s.app.signals.stop,
 	}
 	err := s.app.signals.gently(func() error { return local.Run(ctx, parts, stages) })
 	p.summary()
