@@ -6,9 +6,10 @@ GOBIN   := $(CACHE)/bin
 LINT    := $(GOBIN)/golangci-lint
 LINT_VERSION := v2.15.0
 VENV    := $(CACHE)/consumers-venv
+V2D     := $(CACHE)/video2dataset-venv
 SAMPLES := testdata/media
 
-.PHONY: setup build test unit tidy lint nocgo consumers demo bench fuzz golden clean
+.PHONY: setup build test unit tidy lint nocgo consumers demo bench bench-video2dataset fuzz golden clean
 
 build: bin/micodata
 
@@ -58,6 +59,15 @@ demo: setup build
 bench: setup build
 	go build -trimpath -o bin/cuts ./tools/bench/cuts
 	python3 tools/bench/bench.py bin/micodata $(SAMPLES) --cuts bin/cuts --hour
+
+# micodata beside video2dataset's exact path (its pins want Python 3.11).
+bench-video2dataset: setup build $(V2D)/ready
+	python3 tools/bench/video2dataset/compare.py bin/micodata $(SAMPLES) --python $(V2D)/bin/python
+
+$(V2D)/ready: tools/bench/video2dataset/requirements.txt
+	python3.11 -m venv $(V2D)
+	$(V2D)/bin/pip install --quiet --disable-pip-version-check --no-deps -r tools/bench/video2dataset/requirements.txt
+	touch $@
 
 fuzz:
 	tools/fuzz.sh 30s

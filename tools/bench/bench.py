@@ -11,8 +11,10 @@ more than the same work on one. Only Python's standard library is needed.
 """
 import argparse
 import json
+import math
 import os
 import pathlib
+import platform
 import shutil
 import stat
 import subprocess
@@ -82,35 +84,53 @@ def least(runs, *jobs):
 
 
 def ffmpeg(*args):
-    cpu, code = cpu_of(["ffmpeg", "-nostdin", "-v", "error", "-y", *ONE, *args])
+    cpu, code = cpu_of(["ffmpeg", "-nostdin", "-v", "error", "-y", *ONE, *map(str, args)])
     if code:
         sys.exit(f"bench: ffmpeg {' '.join(args)} failed")
     return cpu
 
 
-def bench_media(samples, folder):
-    """A 720p concatenation of the samples, made once."""
-    out = folder / "bench720-long.mp4"
-    if not out.exists():
-        tmp = folder / ".bench720.mp4"
+def cache_folder():
+    """Where the benchmarks' media are kept from run to run."""
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "micodata" / "bench"
+    cache.mkdir(parents=True, exist_ok=True)
+    return cache
+
+
+def one_cpu():
+    """Binds this process and its children to one CPU."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def bench_media(samples, folder, times=1):
+    """A 720p concatenation of the samples, repeated some times over; made once."""
+    out = folder / f"bench720x{times}.mp4"
+    if out.exists():
+        return out
+    tmp = out.with_name("." + out.name)
+    if times > 1:
+        ffmpeg("-stream_loop", times - 1, "-i", bench_media(samples, folder), "-c", "copy", tmp)
+    else:
         fit = "scale=1280:720:force_original_aspect_ratio=decrease,pad=1280:720:-1:-1,setsar=1,fps=25,format=yuv420p"
         sound = "aformat=sample_rates=48000:channel_layouts=stereo"
         graph = (f"[0:v:0]{fit}[a];[1:v:0]{fit}[b];[0:a:0]{sound}[x];[1:a:0]{sound}[y];"
                  "[a][x][b][y]concat=n=2:v=1:a=1[v][s]")
         ffmpeg("-i", samples / "sintel_a.mp4", "-i", samples / "bbb_b.mp4", "-filter_complex", graph,
                "-map", "[v]", "-map", "[s]", "-c:v", "libx264", "-crf", "23", "-threads", "1", "-c:a", "aac", tmp)
-        # Four times over, so that what a run does once (asking ffmpeg what it is)
-        # weighs what it does on a video of some minutes.
-        looped = folder / ".bench720-long.mp4"
-        ffmpeg("-stream_loop", "3", "-i", tmp, "-c", "copy", looped)
-        looped.rename(out)
-        tmp.unlink()
+    tmp.rename(out)
     return out
 
 
 def duration(path):
     out = subprocess.check_output(["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", path])
     return float(out)
+
+
+def title(source):
+    """On what, where, when and with which ffmpeg something was measured."""
+    cpu = next((line.partition(": ")[2] for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
+    return (f"{source.name}: {duration(source):.1f} s; {os.cpu_count()} CPUs ({cpu.strip()}); {time.strftime('%Y-%m-%d')}; "
+            + subprocess.check_output(["ffmpeg", "-version"], text=True).split(" Copyright")[0])
 
 
 def counting_ffmpeg(folder):
@@ -156,13 +176,13 @@ def main():
     ap.add_argument("--runs", type=int, default=3)
     ap.add_argument("--hour", action="store_true", help="also an hour of 720p, for memory")
     args = ap.parse_args()
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "micodata" / "bench"
-    cache.mkdir(parents=True, exist_ok=True)
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    source = bench_media(args.samples, cache)
+    one_cpu()
+    cache = cache_folder()
+    # Four times over, so that what a run does once (asking ffmpeg what it is)
+    # weighs what it does on a video of some minutes.
+    source = bench_media(args.samples, cache, times=4)
     seconds = duration(source)
-    print(f"{source.name}: {seconds:.1f} s; {os.cpu_count()} CPUs; {time.strftime('%Y-%m-%d')}; "
-          + subprocess.check_output(["ffmpeg", "-version"], text=True).split(" Copyright")[0])
+    print(title(source))
     with tempfile.TemporaryDirectory() as tmp:
         run(args, source, seconds, cache, pathlib.Path(tmp))
 
@@ -200,15 +220,12 @@ def run(args, source, seconds, cache, tmp):
     starts = [s for s in log.read_text().splitlines() if s]
     print(f"process starts: {len(starts)} in a whole extract of one source, of which {starts.count('ffprobe')} ffprobe (version and probe included)")
     if args.hour:
-        hour(args.binary, source, seconds, cache, tmp)
+        hour(args.binary, args.samples, source, cache, tmp)
 
 
-def hour(binary, source, seconds, cache, tmp):
-    long = cache / "hour720.mp4"
-    if not long.exists():
-        ffmpeg("-stream_loop", str(int(3600 / seconds)), "-i", source, "-c", "copy", cache / ".hour720.mp4")
-        (cache / ".hour720.mp4").rename(long)
-    for name, path in ((f"{seconds:.0f} s", source), ("an hour", long)):
+def hour(binary, samples, source, cache, tmp):
+    seconds = duration(bench_media(samples, cache))
+    for name, path in ((f"{duration(source):.0f} s", source), ("an hour", bench_media(samples, cache, times=math.ceil(3600 / seconds)))):
         folder = tmp / path.stem
         folder.mkdir()
         rss = {}
