@@ -103,7 +103,7 @@ def compare(args, source, tmp):
         *(lambda name=name, flags=flags: extract(name, flags) for name, flags in MICODATA.items()))
     report(made, dict(zip(["video2dataset", *MICODATA], [floor, *cpus])), bench.duration(source))
     print(f"\nOf video2dataset's {floor:.1f} CPU s, {start:.1f} are its start and end (a run whose only URL is missing); "
-          "with torch installed they would be more.")
+          "torch is stood in for, so not in them.")
 
 
 def report(made, cpus, seconds):
