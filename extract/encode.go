@@ -202,9 +202,7 @@ func (j encodeJob) laneArgs(l lane) ffgo.KwArgs {
 	}
 	return ffgo.KwArgs{
 		"fps_mode": "passthrough", "enc_time_base": "1:1",
-		// JFIF is full-range BT.601 whatever the video is.
-		"vf": fmt.Sprintf("scale=%d:%d:flags=%s:in_color_matrix=%s:in_range=tv:out_color_matrix=bt601:out_range=pc,format=yuvj420p",
-			to.w, to.h, scaler, j.m.color.swscaleMatrix()),
+		"vf":  fmt.Sprintf("scale=%d:%d:flags=%s,%s", to.w, to.h, scaler, j.m.color.jfif(to)),
 		"c:v": "mjpeg", "color_range": "pc", "q:v": strconv.Itoa(j.settings.JPEGQuantizer),
 	}
 }

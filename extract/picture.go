@@ -120,6 +120,22 @@ func known(name string) string {
 // swscaleMatrix is matrix by the name that the scale filter knows.
 func (c colours) swscaleMatrix() string { return strings.TrimSuffix(c.matrix, "nc") }
 
+// jfif is filtergraph text that makes stored frames full-range BT.601, as JFIF
+// has it, whatever the video is. The colorspace filter goes from one to the other
+// directly; scale would go by way of RGB, at five times the cost, and round down.
+// Primaries and transfer, of which JFIF knows nothing, are said to be the same.
+// All formats are named, or the one before the filter could be negotiated to be
+// full-range too, and the range be stretched twice.
+func (c colours) jfif(of size) string {
+	convert := "format=yuv420p,colorspace=ispace=" + c.matrix + ":space=smpte170m:irange=tv:range=pc" +
+		":iprimaries=bt709:primaries=bt709:itrc=bt709:trc=bt709:format=yuv420p,format=yuvj420p"
+	if even := (size{of.w + 1, of.h + 1}).even(); even != of {
+		// The filter takes even sizes only.
+		convert = fmt.Sprintf("pad=%d:%d,%s,crop=%d:%d:0:0:exact=1", even.w, even.h, convert, of.w, of.h)
+	}
+	return convert
+}
+
 // scaler averages the pixels that fall into one: as free of aliases as bicubic
 // when a picture is made smaller, which is all that is done here but for pixels
 // that are not square, and at 720p half to a fifth of its cost.
