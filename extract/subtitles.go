@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"micodata/dataset"
-	"micodata/extract/subtitle"
 	"micodata/internal/ffmpeg"
+	"micodata/internal/subtitle"
 )
 
 // track is one language's subtitles of a source.

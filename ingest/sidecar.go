@@ -7,13 +7,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
 
 	"micodata/dataset"
+	"micodata/internal/sidecar"
 )
 
 // Folders remembers which subtitles and texts lie in the folder that was read
@@ -26,9 +26,6 @@ type Folders struct {
 	dir   string   // "" is none
 	names []string // sorted
 }
-
-// sidecarRest is what follows "movie." in "movie.en.srt": language, extension.
-var sidecarRest = regexp.MustCompile(`^(?:[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*\.)?(?i:srt|vtt|txt|json)$`)
 
 // beside finds the paths of the files that lie beside the local media of items,
 // sorted, by the media's path without extension. "movie.en.srt" is English for
@@ -45,7 +42,7 @@ func (f *Folders) beside(ctx context.Context, items []Item) (map[string][]string
 		if folders[dir] == nil {
 			order = append(order, dir)
 		}
-		folders[dir] = append(folders[dir], stem(it.URI))
+		folders[dir] = append(folders[dir], sidecar.Stem(it.URI))
 	}
 	f.mu.Lock() // whoever waits would mostly read the same folder
 	defer f.mu.Unlock()
@@ -55,23 +52,22 @@ func (f *Folders) beside(ctx context.Context, items []Item) (map[string][]string
 		}
 		for _, s := range folders[dir] {
 			if found[s] == nil {
-				found[s] = f.lookUp(dir, filepath.Base(s)+".")
+				found[s] = f.lookUp(dir, filepath.Base(s))
 			}
 		}
 	}
 	return found, nil
 }
 
-// lookUp finds the paths of the sidecars whose names start with prefix.
-func (f *Folders) lookUp(dir, prefix string) []string {
+// lookUp finds the paths of the sidecars of the medium with that name.
+func (f *Folders) lookUp(dir, stem string) []string {
 	var paths []string
-	first, _ := slices.BinarySearch(f.names, prefix)
+	first, _ := slices.BinarySearch(f.names, stem+".")
 	for _, name := range f.names[first:] {
-		rest, ok := strings.CutPrefix(name, prefix)
-		if !ok {
+		if !strings.HasPrefix(name, stem+".") {
 			break
 		}
-		if sidecarRest.MatchString(rest) {
+		if _, _, ok := sidecar.Match(name, stem); ok {
 			paths = append(paths, filepath.Join(dir, name))
 		}
 	}
@@ -122,12 +118,10 @@ func (f *Folders) scan(ctx context.Context, d *os.File) error {
 	}
 }
 
-func stem(path string) string { return strings.TrimSuffix(path, filepath.Ext(path)) }
-
 // sidecars fills in what lies beside a local file. What cannot be used is told
 // to Warn: the media is well without it. An error is one that ends the run.
 func (r *runner) sidecars(s *dataset.Source, path string) error {
-	for _, side := range r.beside[stem(path)] {
+	for _, side := range r.beside[sidecar.Stem(path)] {
 		if side == path {
 			continue // a medium named movie.txt
 		}
@@ -151,10 +145,8 @@ func (r *runner) sidecar(s *dataset.Source, path, side string) error {
 	if limit := r.env.Settings.MaxSidecarBytes; fi.Size() > limit {
 		return fmt.Errorf("%d bytes are more than max_sidecar_bytes, %d", fi.Size(), limit)
 	}
-	ext := strings.ToLower(filepath.Ext(side))
-	lang := strings.TrimPrefix(strings.TrimSuffix(side, filepath.Ext(side)), stem(path))
-	lang = strings.TrimPrefix(lang, ".")
-	if ext == ".srt" || ext == ".vtt" {
+	lang, ext, _ := sidecar.Match(filepath.Base(side), filepath.Base(sidecar.Stem(path)))
+	if ext == "srt" || ext == "vtt" {
 		if !utf8.ValidString(side) {
 			return errors.New("its name is not UTF-8")
 		}
@@ -165,7 +157,7 @@ func (r *runner) sidecar(s *dataset.Source, path, side string) error {
 	if err != nil {
 		return fileFail(err)
 	}
-	if ext == ".json" {
+	if ext == "json" {
 		return describe(s, data, lang)
 	}
 	addText(s, string(data), "alt", lang)
