@@ -26,6 +26,12 @@ type VerifyEnv struct {
 	// Sample is the share of tuples whose media are decoded, 0..1; one of every
 	// shard is in any case. Which ones is a matter of their keys, not of chance.
 	Sample float64
+	// WithoutSources leaves out the comparison of sampled tuples with their
+	// sources, which is made where a source is at hand: a local file, or media
+	// that Dataset holds.
+	WithoutSources bool
+	// Dataset, if not nil, is the dataset that the set was made of.
+	Dataset storage.Store
 	// TempDir holds a clip or two while they are decoded; "" for the system's.
 	TempDir string
 	// Workers is the number of shards read at once. Default 2.
@@ -39,11 +45,11 @@ type VerifyEnv struct {
 
 // Problem is a promise that a set breaks.
 type Problem struct {
-	Shard   string // or another file of the set
-	Row     int64  // in the shard; -1 for the whole file
-	Key     string // of the tuple, "" for the whole file
-	Promise string // what is broken, in a word or two: "audio sync", "depth"
-	Detail  string
+	Shard   string `json:"shard"`         // or another file of the set
+	Row     int64  `json:"row"`           // in the shard; -1 for the whole file
+	Key     string `json:"key,omitempty"` // of the tuple, "" for the whole file
+	Promise string `json:"promise"`       // what is broken, in a word or two: "audio sync", "depth"
+	Detail  string `json:"detail"`
 }
 
 func (p Problem) String() string {
@@ -56,12 +62,14 @@ func (p Problem) String() string {
 
 // VerifyReport is what [Verify] found.
 type VerifyReport struct {
-	Shards          int
-	Tuples, Sampled int64
+	Shards  int          `json:"shards"`
+	Tuples  int64        `json:"tuples"`
+	Sampled int64        `json:"sampled"`
+	Sources SourceReport `json:"sources"`
 	// Problems are in the order of shards and rows; Found counts also those that
 	// were not kept.
-	Problems []Problem
-	Found    int
+	Problems []Problem `json:"problems,omitempty"`
+	Found    int       `json:"found"`
 }
 
 // Verify checks a finished set: every file against the manifest, every row
@@ -82,7 +90,7 @@ func Verify(ctx context.Context, env VerifyEnv) (VerifyReport, error) {
 	if err != nil {
 		return VerifyReport{}, err
 	}
-	v := &verifier{VerifyEnv: env, manifest: m, schema: NewTupleSchema(m.AudioRate)}
+	v := &verifier{VerifyEnv: env, manifest: m, schema: NewTupleSchema(m.AudioRate), sources: sources{dataset: env.Dataset}}
 	if err := v.files(ctx); err != nil {
 		return VerifyReport{}, err
 	}
@@ -104,6 +112,7 @@ type verifier struct {
 	VerifyEnv
 	manifest *Manifest
 	schema   *table.Schema[Tuple]
+	sources  sources
 
 	mu     sync.Mutex
 	report VerifyReport

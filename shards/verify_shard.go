@@ -83,6 +83,7 @@ func (v *verifier) shard(ctx context.Context, s Shard, first int64) error {
 	}
 	picked := v.pick(want)
 	var sampled int64
+	var src *source // of the tuple before
 	for row := int64(0); ; row++ {
 		t, err := r.Next()
 		if err == io.EOF {
@@ -97,7 +98,7 @@ func (v *verifier) shard(ctx context.Context, s Shard, first int64) error {
 		c.places(o, want[row])
 		if picked[row] {
 			sampled++
-			if err := c.media(ctx); err != nil {
+			if err := c.media(ctx, &src); err != nil {
 				return err
 			}
 		}
@@ -338,8 +339,9 @@ func rangeIs(o storage.Object, offset int64, want []byte) bool {
 	return true
 }
 
-// media decodes a tuple's media and checks them against each other.
-func (c *check) media(ctx context.Context) error {
+// media decodes a tuple's media and checks them against each other and against
+// the source.
+func (c *check) media(ctx context.Context, src **source) error {
 	stills := c.stills()
 	if c.t.Video.Bytes == nil {
 		return nil
@@ -355,5 +357,5 @@ func (c *check) media(ctx context.Context) error {
 	c.video(clip)
 	c.sound(clip)
 	c.moments(clip, stills)
-	return nil
+	return c.source(ctx, src, clip, stills)
 }

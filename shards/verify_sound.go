@@ -1,6 +1,7 @@
 package shards
 
 import (
+	"fmt"
 	"math"
 	"math/bits"
 	"math/cmplx"
@@ -33,11 +34,8 @@ func (c *check) sound(m *clipMedia) {
 		c.problem("audio", "the clip has no sound, the column has")
 		return
 	}
-	for from := 0; from < len(m.heard); from += soundWindow {
-		to := min(from+soundWindow, len(m.heard), len(m.stored))
-		if from < to && !c.sameSound(m.heard[from:to], m.stored[from:to], float64(from)/soundRate) {
-			return // one problem a clip says enough
-		}
+	if d := soundsDiffer(m.heard, m.stored, timeSlack+0.5/max(1, t.FPS), "the clip's own sound"); d != "" {
+		c.problem("audio sync", "%s", d)
 	}
 }
 
@@ -45,27 +43,36 @@ func (c *check) sound(m *clipMedia) {
 // shows, and an hour takes no more memory than a minute.
 const soundWindow = 60 * soundRate
 
-// sameSound checks a window of both sounds that begins at that many seconds.
-func (c *check) sameSound(heard, stored []float32, at float64) bool {
+// soundsDiffer tells where the sound that is stored as audio first differs from
+// the same sound elsewhere, or lies further from it than some seconds; "" if
+// nowhere.
+func soundsDiffer(heard, stored []float32, tolerance float64, whose string) string {
+	n := min(len(heard), len(stored))
+	for from := 0; from < n; from += soundWindow {
+		to := min(from+soundWindow, n)
+		if d := windowsDiffer(heard[from:to], stored[from:to], tolerance, whose); d != "" {
+			return fmt.Sprintf("from %v s on, %s", from/soundRate, d)
+		}
+	}
+	return ""
+}
+
+func windowsDiffer(heard, stored []float32, tolerance float64, whose string) string {
 	quietHeard, quietStored := rms(heard) < silent, rms(stored) < silent
 	if quietHeard || quietStored {
 		if quietHeard != quietStored && max(rms(heard), rms(stored)) > 10*silent {
-			c.problem("audio sync", "from %v s on, one of audio and the clip's own sound is silent, the other is not", at)
-			return false
+			return "one of audio and " + whose + " is silent, the other is not"
 		}
-		return true
+		return ""
 	}
-	half := timeSlack + 0.5/max(1, c.t.FPS)
-	lag, same, alike := align(heard, stored, int(half*soundRate))
+	lag, same, alike := align(heard, stored, int(tolerance*soundRate))
 	switch {
 	case alike < leastAlike:
-		c.problem("audio sync", "from %v s on, audio is not the clip's own sound (correlation %.2f)", at, alike)
+		return fmt.Sprintf("audio is not %s (correlation %.2f)", whose, alike)
 	case !same:
-		c.problem("audio sync", "from %v s on, audio is %.1f ms late against the clip's own sound", at, 1000*float64(lag)/soundRate)
-	default:
-		return true
+		return fmt.Sprintf("audio is %.1f ms late against %s", 1000*float64(lag)/soundRate, whose)
 	}
-	return false
+	return ""
 }
 
 // leastAlike is the correlation below which two sounds are not one: the same

@@ -1,7 +1,15 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -11,7 +19,7 @@ import (
 )
 
 func (a *app) verifyCommand() *cobra.Command {
-	sample := 0.05
+	sample, dir, noSources, asJSON := 0.05, "", false, false
 	cmd := &cobra.Command{
 		Use:   "verify OUT [--sample P]",
 		Short: "Re-read a training set and check everything that is promised of it",
@@ -24,29 +32,82 @@ func (a *app) verifyCommand() *cobra.Command {
 			if err := checkFolder(args[0], "manifest.json", false); err != nil {
 				return err
 			}
-			tools, err := ffmpeg.Find(ctx, a.global.ffmpeg)
+			env := shards.VerifyEnv{Sample: sample, WithoutSources: noSources}
+			var err error
+			if env.Dataset, err = datasetOf(args[0], dir); err != nil {
+				return err
+			}
+			if env.Tools, err = ffmpeg.Find(ctx, a.global.ffmpeg); err != nil {
+				return err
+			}
+			if env.Out, err = storage.NewLocal(args[0]); err != nil {
+				return err
+			}
+			report, err := shards.Verify(ctx, env)
 			if err != nil {
 				return err
 			}
-			store, err := storage.NewLocal(args[0])
-			if err != nil {
-				return err
+			if asJSON {
+				enc := json.NewEncoder(a.out)
+				enc.SetIndent("", "  ")
+				if err := enc.Encode(report); err != nil {
+					return err
+				}
+			} else {
+				for _, p := range report.Problems {
+					fmt.Fprintln(a.out, p)
+				}
 			}
-			report, err := shards.Verify(ctx, shards.VerifyEnv{Out: store, Tools: tools, Sample: sample})
-			if err != nil {
-				return err
-			}
-			for _, p := range report.Problems {
-				fmt.Fprintln(a.out, p)
+			sources := ""
+			if !noSources {
+				sources = "; " + sourcesText(report.Sources)
 			}
 			if n := report.Found; n > 0 {
-				return &failuresError{fmt.Sprintf("%s: %d problems in %d tuples (%d re-decoded)", args[0], n, report.Tuples, report.Sampled)}
+				return &failuresError{fmt.Sprintf("%s: %d problems in %d tuples (%d re-decoded%s)", args[0], n, report.Tuples, report.Sampled, sources)}
 			}
-			fmt.Fprintf(a.out, "%s: %d tuples in %d shards are whole; %d were re-decoded and keep every promise\n",
-				args[0], report.Tuples, report.Shards, report.Sampled)
+			if !asJSON {
+				fmt.Fprintf(a.out, "%s: %d tuples in %d shards are whole; %d were re-decoded and keep every promise%s\n",
+					args[0], report.Tuples, report.Shards, report.Sampled, sources)
+			}
 			return nil
 		},
 	}
-	cmd.Flags().Float64Var(&sample, "sample", sample, "share of the tuples to re-decode, at least one a shard")
+	f := cmd.Flags()
+	f.Float64Var(&sample, "sample", sample, "share of the tuples to re-decode, at least one a shard")
+	f.BoolVar(&noSources, "no-sources", false, "do not compare these tuples with their sources")
+	f.StringVar(&dir, "dataset", "", "the dataset's folder, for sources that it holds (default OUT/.dataset, if there is one)")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// datasetOf opens the dataset that a set was made of: dir, or the one that run
+// keeps in the set. Nil is none.
+func datasetOf(out, dir string) (storage.Store, error) {
+	if dir != "" {
+		if err := checkFolder(dir, "dataset.json", false); err != nil {
+			return nil, err
+		}
+		return storage.NewLocal(dir)
+	}
+	dir = filepath.Join(out, ".dataset")
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return storage.NewLocal(dir)
+}
+
+// sourcesText tells how many tuples were compared with their sources, and why
+// others were not.
+func sourcesText(r shards.SourceReport) string {
+	text := fmt.Sprintf("%d were compared with their sources", r.Compared)
+	var not []string
+	var n int64
+	for _, reason := range slices.Sorted(maps.Keys(r.NotCompared)) {
+		n += r.NotCompared[reason]
+		not = append(not, fmt.Sprintf("%d %s", r.NotCompared[reason], reason))
+	}
+	if n == 0 {
+		return text
+	}
+	return fmt.Sprintf("%s, %d were not (source %s)", text, n, strings.Join(not, ", "))
 }

@@ -1,0 +1,239 @@
+package shards
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"math"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"micodata/dataset"
+	"micodata/internal/ffmpeg"
+	"micodata/storage"
+)
+
+// SourceReport says how many of the sampled tuples were compared with their
+// sources.
+type SourceReport struct {
+	Compared int64 `json:"compared"`
+	// NotCompared counts those that were not, by reason: [SourceRemote] and the
+	// like. Tuples whose own media do not decode are in neither number.
+	NotCompared map[string]int64 `json:"not_compared,omitempty"`
+}
+
+// Reasons why a tuple is not compared with its source.
+const (
+	SourceRemote  = "remote"  // came from a URL, and no dataset at hand holds it
+	SourceMissing = "missing" // there is no such file, or it cannot be read
+	SourceChanged = "changed" // the file is not the one that was ingested
+	SourceDamaged = "damaged" // does not decode without errors: what an error leaves differs from decode to decode
+)
+
+// sources finds the sources of tuples. It hashes each file once.
+type sources struct {
+	dataset storage.Store // which may hold media; nil if there is none
+	folders textFolders
+
+	mu   sync.Mutex
+	sums map[string]func() (string, error) // by path
+}
+
+// find gives the file that holds the source of a tuple, or the reason why there
+// is none. An error is the context's, or that of listing the dataset.
+func (s *sources) find(ctx context.Context, t *Tuple) (path, reason string, err error) {
+	reason = SourceRemote
+	candidates, err := s.inDataset(ctx, t.SourceSHA256)
+	if err != nil {
+		return "", "", err
+	}
+	if local := localSource(t.SourceURI); local != "" {
+		reason = SourceMissing
+		candidates = append([]string{local}, candidates...)
+	}
+	for _, path := range candidates {
+		sum, err := s.sum(ctx, path)
+		switch {
+		case ctx.Err() != nil:
+			return "", "", ctx.Err()
+		case err == nil && sum == t.SourceSHA256:
+			return path, "", nil
+		case err == nil:
+			reason = SourceChanged
+		}
+	}
+	return "", reason, nil
+}
+
+// localSource is the path that a source's URI names, "" for one of elsewhere.
+func localSource(uri string) string {
+	if filepath.IsAbs(uri) {
+		return uri
+	}
+	// A path that is not UTF-8 stands in the column as a URL.
+	if u, err := url.Parse(uri); err == nil && u.Scheme == "file" && u.Host == "" && filepath.IsAbs(u.Path) {
+		return u.Path
+	}
+	return ""
+}
+
+// inDataset lists the dataset's media of that hash: one file, or none.
+func (s *sources) inDataset(ctx context.Context, sum string) ([]string, error) {
+	if s.dataset == nil || len(sum) != hex.EncodedLen(sha256.Size) || strings.Trim(sum, "0123456789abcdef") != "" {
+		return nil, nil
+	}
+	objects, err := s.dataset.List(ctx, dataset.MediaName(sum, ""))
+	var paths []string
+	for _, o := range objects {
+		paths = append(paths, s.dataset.Path(o.Name))
+	}
+	return paths, err
+}
+
+func (s *sources) sum(ctx context.Context, path string) (string, error) {
+	s.mu.Lock()
+	once := s.sums[path]
+	if once == nil {
+		once = sync.OnceValues(func() (string, error) { return hashFile(ctx, path) })
+		if s.sums == nil {
+			s.sums = map[string]func() (string, error){}
+		}
+		s.sums[path] = once
+	}
+	s.mu.Unlock()
+	return once()
+}
+
+var errNoFile = errors.New("not a regular file")
+
+// hashFile is the sha256 of a file, hex.
+func hashFile(ctx context.Context, path string) (string, error) {
+	info, err := os.Stat(path) // not opened yet: it may be a pipe
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() {
+		return "", errNoFile
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	hash, buf := sha256.New(), make([]byte, 1<<20)
+	for ctx.Err() == nil {
+		n, err := f.Read(buf)
+		hash.Write(buf[:n])
+		if err == io.EOF {
+			return hex.EncodeToString(hash.Sum(nil)), nil
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return "", ctx.Err()
+}
+
+// source is a source at hand.
+type source struct {
+	uri, sha256 string // the tuples' columns
+	reason      string // why it is none, else ""
+	path        string
+	isIndexed   bool // the container tells where each frame lies, so that a seek is exact
+	video       *ffmpeg.Stream
+	audio       *ffmpeg.Stream // nil: without sound
+	tracks      []textTrack
+}
+
+// open finds and probes the source of a tuple.
+func (v *verifier) open(ctx context.Context, t *Tuple) (*source, error) {
+	s := &source{uri: t.SourceURI, sha256: t.SourceSHA256}
+	var err error
+	if s.path, s.reason, err = v.sources.find(ctx, t); err != nil || s.reason != "" {
+		return s, err
+	}
+	probe, err := v.Tools.Probe(ctx, s.path)
+	if isBroken := new(brokenMedia); errors.As(broken(ctx, "video", err), &isBroken) {
+		s.reason = SourceDamaged
+		return s, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.video = probe.VideoStream(); s.video == nil {
+		s.reason = SourceDamaged
+		return s, nil
+	}
+	s.audio = soundOf(&probe)
+	s.isIndexed = s.video.TimeBase.Num == 1 && (strings.HasPrefix(probe.Format, "mov,") || strings.HasPrefix(probe.Format, "matroska"))
+	s.tracks, err = v.textTracks(ctx, s, &probe)
+	return s, err
+}
+
+// soundOf is the stream that clips take their sound from: the one marked
+// default, else the first that can be decoded.
+func soundOf(p *ffmpeg.Probe) (best *ffmpeg.Stream) {
+	for _, a := range p.AudioStreams() {
+		usable := a.Codec != "" && a.Codec != "unknown" && a.Audio.SampleRate > 0 && a.Audio.Channels > 0
+		if usable && (best == nil || a.Default && !best.Default) {
+			best = &a
+		}
+	}
+	return best
+}
+
+// source compares a tuple whose media were decoded with its source. Tuples of a
+// source follow each other, so that the last one is kept.
+func (c *check) source(ctx context.Context, last **source, clip *clipMedia, stills []still) error {
+	t := c.t
+	if c.v.WithoutSources || !(t.Start >= 0 && t.End > t.Start && !math.IsInf(t.End, 1)) {
+		return nil
+	}
+	s := *last
+	if s == nil || s.uri != t.SourceURI || s.sha256 != t.SourceSHA256 {
+		var err error
+		if s, err = c.v.open(ctx, t); err != nil {
+			return err
+		}
+		*last = s
+	}
+	if s.reason != "" {
+		c.v.notCompared(s.reason)
+		return nil
+	}
+	span := newSpan(t, clip, stills)
+	err := c.v.decodeSpan(ctx, s, span)
+	isBroken := new(brokenMedia)
+	if err != nil && !errors.As(err, &isBroken) {
+		return err
+	}
+	found := span.problems(s)
+	if err != nil && len(found) > 0 {
+		c.v.notCompared(SourceDamaged)
+		return nil
+	}
+	for _, p := range append(found, subtitleProblems(t, s.tracks)...) {
+		c.problem(p.promise, "%s", p.detail)
+	}
+	c.v.mu.Lock()
+	defer c.v.mu.Unlock()
+	c.v.report.Sources.Compared++
+	return nil
+}
+
+func (v *verifier) notCompared(reason string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.report.Sources.NotCompared == nil {
+		v.report.Sources.NotCompared = map[string]int64{}
+	}
+	v.report.Sources.NotCompared[reason]++
+}
+
+// difference is what of a tuple is not as in its source.
+type difference struct{ promise, detail string }

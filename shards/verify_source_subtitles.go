@@ -1,0 +1,195 @@
+package shards
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"micodata/dataset"
+	"micodata/internal/ffmpeg"
+	"micodata/internal/sidecar"
+	"micodata/internal/subtitle"
+)
+
+// textTrack is one language's subtitles of a source.
+type textTrack struct {
+	lang string
+	cues []subtitle.Cue // on the source's clock
+}
+
+// maxSubtitleBytes bounds a subtitle file.
+const maxSubtitleBytes = 16 << 20
+
+// textSubtitles are the codecs of subtitles that are text.
+var textSubtitles = []string{"mov_text", "subrip", "srt", "text", "ass", "ssa", "webvtt"}
+
+// textTracks reads a source's subtitles: the files beside it, then the tracks
+// inside.
+func (v *verifier) textTracks(ctx context.Context, s *source, probe *ffmpeg.Probe) ([]textTrack, error) {
+	var tracks []textTrack
+	ingested := v.manifest.Stages[dataset.StageIngest]
+	if with, _ := ingested.Settings["sidecars"].(bool); with {
+		limit := int64(intSetting(ingested, "max_sidecar_bytes"))
+		tracks = v.sources.folders.beside(localSource(s.uri), limit)
+	}
+	inside, err := v.embedded(ctx, s.path, probe)
+	return append(tracks, inside...), err
+}
+
+// textFolders remembers the subtitle files of the folder that was read last:
+// sources come folder by folder, and one may hold a million.
+type textFolders struct {
+	mu    sync.Mutex
+	dir   string
+	names []string // sorted
+}
+
+// beside reads the subtitle files that ingest takes for those of the medium at
+// path, in the same order. What cannot be read is as if it were not there.
+func (f *textFolders) beside(path string, limit int64) (tracks []textTrack) {
+	if path == "" {
+		return nil
+	}
+	dir, stem := filepath.Dir(path), filepath.Base(sidecar.Stem(path))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.dir != dir {
+		f.dir, f.names = dir, subtitleNames(dir)
+	}
+	first, _ := slices.BinarySearch(f.names, stem+".")
+	for _, name := range f.names[first:] {
+		if !strings.HasPrefix(name, stem+".") {
+			break
+		}
+		lang, ext, ok := sidecar.Match(name, stem)
+		if !ok || ext != "srt" && ext != "vtt" {
+			continue
+		}
+		if data, err := readText(filepath.Join(dir, name), limit); err == nil {
+			tracks = append(tracks, textTrack{lang, subtitle.Parse(data)})
+		}
+	}
+	return tracks
+}
+
+func subtitleNames(dir string) (found []string) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	for err == nil {
+		var names []string
+		names, err = d.Readdirnames(1000) // at a time: a folder may hold millions
+		for _, name := range names {
+			if ext := strings.ToLower(filepath.Ext(name)); ext == ".srt" || ext == ".vtt" {
+				found = append(found, name)
+			}
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// readText reads a subtitle file of at most limit bytes.
+func readText(path string, limit int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > limit {
+		return nil, errNoFile
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxSubtitleBytes))
+}
+
+// embedded extracts the text tracks of a medium by one run of ffmpeg.
+func (v *verifier) embedded(ctx context.Context, path string, probe *ffmpeg.Probe) ([]textTrack, error) {
+	streams := slices.DeleteFunc(probe.SubtitleStreams(), func(s ffmpeg.Stream) bool { return !slices.Contains(textSubtitles, s.Codec) })
+	if len(streams) == 0 {
+		return nil, nil
+	}
+	args, err := ffmpeg.InputArgs(path)
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range streams {
+		args = append(args, "-map", fmt.Sprintf("0:%d", s.Index), "-c:s", "subrip", "-f", "srt", ffmpeg.OutputURL(0, i))
+	}
+	p, err := v.Tools.Start(ctx, ffmpeg.Job{Args: args, Outputs: len(streams)})
+	if err != nil {
+		return nil, err
+	}
+	texts := make([][]byte, len(streams))
+	var g errgroup.Group
+	for i := range streams {
+		g.Go(func() (err error) {
+			r := p.Output(i)
+			defer r.Close()
+			texts[i], err = io.ReadAll(io.LimitReader(r, maxSubtitleBytes))
+			return err
+		})
+	}
+	readErr := g.Wait()
+	err = p.Wait()
+	var exit *ffmpeg.ExitError
+	if err != nil && (ctx.Err() != nil || !errors.As(err, &exit)) {
+		return nil, err
+	}
+	var tracks []textTrack
+	for i, s := range streams {
+		if cues := subtitle.Parse(texts[i]); len(cues) > 0 {
+			tracks = append(tracks, textTrack{s.Language, cues})
+		}
+	}
+	return tracks, readErr
+}
+
+// subtitleProblems compares a tuple's subtitles with those of its source. Those
+// of a language that the source has no subtitles of came from a file that is no
+// longer beside it, and nothing is said of them.
+func subtitleProblems(t *Tuple, tracks []textTrack) []difference {
+	has := func(lang string) bool {
+		return slices.ContainsFunc(tracks, func(k textTrack) bool { return k.lang == lang })
+	}
+	have := slices.DeleteFunc(slices.Clone(t.Subtitles), func(c dataset.Cue) bool { return !has(c.Lang) })
+	var want []dataset.Cue
+	for _, k := range tracks {
+		for _, c := range subtitle.Within(k.cues, t.Start, t.End) {
+			want = append(want, dataset.Cue{Start: c.Start, End: c.End, Text: c.Text, Lang: k.lang})
+		}
+	}
+	for i := range max(len(have), len(want)) {
+		switch {
+		case i == len(have):
+			return []difference{{"subtitles", fmt.Sprintf("the source's cue %s is missing", cueText(want[i]))}}
+		case i == len(want):
+			return []difference{{"subtitles", fmt.Sprintf("the source has no cue %s", cueText(have[i]))}}
+		case !sameCue(have[i], want[i]):
+			return []difference{{"subtitles", fmt.Sprintf("cue %d is %s, the source's %s", i, cueText(have[i]), cueText(want[i]))}}
+		}
+	}
+	return nil
+}
+
+func sameCue(a, b dataset.Cue) bool {
+	return a.Text == b.Text && a.Lang == b.Lang && math.Abs(a.Start-b.Start) <= timeSlack && math.Abs(a.End-b.End) <= timeSlack
+}
+
+func cueText(c dataset.Cue) string {
+	return fmt.Sprintf("%.40q (%s) from %.3f to %.3f s", c.Text, c.Lang, c.Start, c.End)
+}

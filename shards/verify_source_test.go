@@ -1,0 +1,366 @@
+package shards
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+
+	"micodata/dataset"
+	"micodata/internal/testmedia"
+	"micodata/storage"
+)
+
+var built struct {
+	sync.Once
+	dir  string
+	said []byte
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	os.RemoveAll(built.dir)
+	os.Exit(code)
+}
+
+// micodata builds the command and runs it in dir.
+func micodata(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	built.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "micodata-shards-*"); built.err == nil {
+			built.said, built.err = exec.Command("go", "build", "-o", filepath.Join(built.dir, "micodata"), "micodata/cmd/micodata").CombinedOutput()
+		}
+	})
+	if built.err != nil {
+		t.Fatalf("build micodata: %v: %s", built.err, built.said)
+	}
+	cmd := exec.Command(filepath.Join(built.dir, "micodata"), args...)
+	cmd.Dir = dir
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", args, err, said)
+	}
+}
+
+// listed is a source with its spans, as a table gives it.
+type listed struct {
+	VideoID string     `json:"video_id"`
+	URL     string     `json:"url"`
+	Clip    []clipSpan `json:"clip"`
+}
+
+type clipSpan struct {
+	ID   string    `json:"clip_id"`
+	Span [2]string `json:"span"`
+}
+
+// list writes sources and their spans in seconds into a table.
+func list(t *testing.T, path string, spans map[string][][2]float64) {
+	t.Helper()
+	var lines []byte
+	clock := func(s float64) string { return fmt.Sprintf("00:00:%09.6f", s) }
+	for _, name := range slices.Sorted(maps.Keys(spans)) {
+		l := listed{VideoID: filepath.Base(filepath.Dir(name)) + "-" + filepath.Base(name), URL: name}
+		for i, s := range spans[name] {
+			l.Clip = append(l.Clip, clipSpan{fmt.Sprintf("%s.%d", l.VideoID, i), [2]string{clock(s[0]), clock(s[1])}})
+		}
+		line, err := json.Marshal(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(append(lines, line...), '\n')
+	}
+	if err := os.WriteFile(path, lines, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func folder(t *testing.T, dir string) storage.Store {
+	t.Helper()
+	s, err := storage.NewLocal(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func place(t *testing.T, from, to string) string {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, data, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// lieOf is a tuple that agrees with itself and not with its source.
+type lieOf struct {
+	name     string
+	promises []string // that are broken, and no others
+	// change makes the lie of t; later is the clip cut a frame later.
+	change func(later, t *Tuple)
+}
+
+// frame25 is how long a frame of these sources lasts.
+const frame25 = 1. / 25
+
+// frameLater makes t the tuple of the clip that was cut a frame later.
+func frameLater(later, t *Tuple) {
+	own := *t
+	*t = *later
+	t.Key, t.ClipID, t.Start, t.End, t.Duration = own.Key, own.ClipID, own.Start, own.End, own.Duration
+	t.FPS, t.Subtitles, t.Captions, t.Text = own.FPS, own.Subtitles, own.Captions, own.Text
+}
+
+var lies = []lieOf{
+	{"nothing", nil, func(*Tuple, *Tuple) {}},
+	{"cut a frame late", []string{"audio", "frames", "image", "video"}, frameLater},
+	{"start a frame late", []string{"audio", "frames", "image", "video"}, func(_, t *Tuple) {
+		t.Start, t.End = t.Start+frame25, t.End+frame25
+		t.Duration = t.End - t.Start
+		t.Subtitles = slices.Clone(t.Subtitles)
+		for i := range t.Subtitles {
+			t.Subtitles[i].Start, t.Subtitles[i].End = max(0, t.Subtitles[i].Start-frame25), t.Subtitles[i].End-frame25
+		}
+	}},
+	{"picture a frame late", []string{"audio sync", "frames", "image", "video"}, func(later, t *Tuple) {
+		audio := t.Audio
+		frameLater(later, t)
+		t.Audio = audio
+	}},
+	{"cues 0.3 s late", []string{"subtitles"}, func(_, t *Tuple) {
+		t.Subtitles = slices.Clone(t.Subtitles)
+		t.Subtitles[0].Start, t.Subtitles[0].End = t.Subtitles[0].Start+0.3, t.Subtitles[0].End+0.3
+	}},
+	{"a cue lost", []string{"subtitles"}, func(_, t *Tuple) { t.Subtitles = t.Subtitles[1:] }},
+	{"a cue too many", []string{"subtitles"}, func(_, t *Tuple) {
+		t.Subtitles = append(slices.Clone(t.Subtitles), dataset.Cue{Start: 0.1, End: 0.2, Text: "x", Lang: t.Subtitles[0].Lang})
+	}},
+	{"another text", []string{"subtitles"}, func(_, t *Tuple) {
+		t.Subtitles = slices.Clone(t.Subtitles)
+		t.Subtitles[0].Text = "other"
+	}},
+}
+
+// Each lie is found in the tuple that has it, by its promise, and nothing in the
+// others. One source has a sidecar; the other has its subtitles inside, and its
+// spans are reached by a seek.
+func TestVerifyFindsTuplesThatAreNotTheirSources(t *testing.T) {
+	dir := t.TempDir()
+	const apart = 1.2 // seconds from a lie to the next
+	var cues []testmedia.Cue
+	var near, far [][2]float64
+	for i := range 20 {
+		at := apart * float64(i)
+		cues = append(cues, testmedia.Cue{Start: at + 0.4, End: at + 0.9, Text: fmt.Sprint("cue ", i)})
+	}
+	for i := range lies { // off the frame grid; and the same a frame later
+		at := 0.251 + apart*float64(i)
+		near = append(near, [2]float64{at, at + 1.1}, [2]float64{at + frame25, at + 1.1 + frame25})
+		at += 11
+		far = append(far, [2]float64{at, at + 1.1}, [2]float64{at + frame25, at + 1.1 + frame25})
+	}
+	srt := filepath.Join(dir, "beside.en.srt")
+	if err := os.WriteFile(srt, []byte(testmedia.FormatSRT(cues)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	made := testmedia.MakeFlashBeep(t, testmedia.FlashBeepOptions{Duration: 24, Encoder: []string{"-g", "250", "-bf", "2"}}).Path
+	beside, inside := place(t, made, filepath.Join(dir, "beside.mp4")), filepath.Join(dir, "inside.mkv")
+	if said, err := exec.Command("ffmpeg", "-nostdin", "-v", "error", "-i", made, "-i", srt, "-map", "0", "-map", "1", "-c", "copy", "-c:s", "subrip",
+		"-metadata:s:s:0", "language=deu", inside).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	list(t, filepath.Join(dir, "list.jsonl"), map[string][][2]float64{beside: near, inside: far})
+	micodata(t, dir, "run", "list.jsonl", "-o", "set", "--labels", "", "--frames", "2")
+	set := folder(t, filepath.Join(dir, "set"))
+	told := map[int][]string{} // promises by the row that breaks them
+	rewrite(t, set, func(rows []*Tuple) []*Tuple {
+		changed := make([]*Tuple, len(rows))
+		for i, r := range rows {
+			row := *r
+			changed[i] = &row
+		}
+		for i := 0; i < len(rows); i += 2 {
+			lie := lies[i/2%len(lies)]
+			lie.change(rows[i+1], changed[i])
+			told[i] = lie.promises
+		}
+		return changed
+	})
+	r := verify(t, set)
+	if r.Sources.Compared != int64(4*len(lies)) {
+		t.Errorf("%+v", r.Sources)
+	}
+	found := map[int]map[string]bool{}
+	for _, p := range r.Problems {
+		row := int(p.Row)
+		if !slices.Contains(told[row], p.Promise) {
+			t.Errorf("not told: %s", p)
+		}
+		if found[row] == nil {
+			found[row] = map[string]bool{}
+		}
+		found[row][p.Promise] = true
+	}
+	for row, promises := range told {
+		for _, promise := range promises {
+			if !found[row][promise] {
+				t.Errorf("%s in row %d: %s not found", lies[row/2%len(lies)].name, row, promise)
+			}
+		}
+	}
+}
+
+// What of a source is at hand, and what verify says where it is not.
+func TestVerifyFindsSources(t *testing.T) {
+	dir := t.TempDir()
+	path := place(t, testmedia.File(t, "vfr"), filepath.Join(dir, "vfr.mp4"))
+	micodata(t, dir, "run", path, "-o", "set", "--labels", "", "--copy", "--min-clip", "0.5s")
+	set := folder(t, filepath.Join(dir, "set"))
+	held := folder(t, filepath.Join(dir, "set", ".dataset"))
+	good, _ := tuples(t, set)
+	all := int64(len(good))
+	for _, c := range []struct {
+		name    string
+		change  func(t *testing.T)
+		dataset storage.Store
+		want    SourceReport
+	}{
+		{"there", func(*testing.T) {}, nil, SourceReport{Compared: all}},
+		{"remote", func(t *testing.T) {
+			rewrite(t, set, func(rows []*Tuple) []*Tuple {
+				for _, r := range rows {
+					r.SourceURI = "https://example.org/vfr.mp4"
+				}
+				return rows
+			})
+		}, nil, SourceReport{NotCompared: map[string]int64{SourceRemote: all}}},
+		{"remote, held by the dataset", func(*testing.T) {}, held, SourceReport{Compared: all}},
+		{"changed", func(t *testing.T) {
+			rewrite(t, set, func([]*Tuple) []*Tuple { return good })
+			f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+			if err == nil {
+				_, err = f.WriteString("x")
+				f.Close()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}, nil, SourceReport{NotCompared: map[string]int64{SourceChanged: all}}},
+		{"changed, held by the dataset", func(*testing.T) {}, held, SourceReport{Compared: all}},
+		{"gone", func(t *testing.T) {
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		}, nil, SourceReport{NotCompared: map[string]int64{SourceMissing: all}}},
+		{"a folder", func(t *testing.T) {
+			if err := os.Mkdir(path, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}, nil, SourceReport{NotCompared: map[string]int64{SourceMissing: all}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.change(t)
+			r, err := Verify(t.Context(), VerifyEnv{Out: set, Tools: tools(t), Sample: 1, Dataset: c.dataset})
+			if err != nil || len(r.Problems) > 0 || fmt.Sprint(r.Sources) != fmt.Sprint(c.want) {
+				t.Errorf("%+v, %v; want %+v", r, err, c.want)
+			}
+			r, err = Verify(t.Context(), VerifyEnv{Out: set, Tools: tools(t), Sample: 1, Dataset: c.dataset, WithoutSources: true})
+			if err != nil || len(r.Problems) > 0 || fmt.Sprint(r.Sources) != fmt.Sprint(SourceReport{}) {
+				t.Errorf("without sources: %+v, %v", r, err)
+			}
+		})
+	}
+}
+
+// A source is hashed once, however many tuples it has.
+func TestSourcesAreHashedOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a")
+	var s sources
+	var sums []string
+	for _, content := range []string{"before", "after"} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		sum, err := s.sum(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums = append(sums, sum)
+	}
+	if sums[0] != sums[1] {
+		t.Error("read again")
+	}
+}
+
+// Nothing is wrong with sets that are as they should be, whatever the source.
+func TestVerifyAgainstOddSources(t *testing.T) {
+	dir := t.TempDir()
+	put := func(to, from string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Join(dir, to), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		place(t, from, filepath.Join(dir, to, filepath.Base(from)))
+	}
+	for _, c := range testmedia.All() {
+		if c.WantClass == "" && c.Name != "8k" {
+			put("odd", testmedia.File(t, c.Name))
+		}
+	}
+	for _, name := range []string{"vfr", "rotation_90", "interlaced_h264", "start_5s", "edit_list", "video_late"} {
+		put("few", testmedia.File(t, name))
+	}
+	samples, err := filepath.Glob("../testdata/media/*.mp4")
+	if err != nil || len(samples) == 0 {
+		t.Fatal(err)
+	}
+	for _, s := range samples {
+		put("film", s)
+	}
+	spans := map[string][][2]float64{}
+	for _, o := range []testmedia.FlashBeepOptions{
+		{Duration: 15, VFR: true}, {Duration: 15, VFR: true, Ext: ".mkv"}, {Duration: 6, Ext: ".ts"}, {Duration: 15, VideoDelay: 1.533},
+		{Duration: 6, AudioDelay: 0.71, Ext: ".mkv"}, {Duration: 6, FPS: testmedia.Rational{Num: 30000, Den: 1001}, Ext: ".mov"},
+		{Duration: 15, FPS: testmedia.Rational{Num: 60, Den: 1}, Encoder: []string{"-bf", "3", "-g", "250", "-x264-params", "open-gop=1"}},
+	} {
+		// Off the frame grid and over each other, and one that is reached by a seek.
+		path := testmedia.MakeFlashBeep(t, o).Path
+		spans[path] = [][2]float64{{1.8031, 4.0117}, {3.337, 3.8}}
+		if o.Duration > 6 {
+			spans[path] = append(spans[path], [2]float64{12.0004, 13.48})
+		}
+	}
+	list(t, filepath.Join(dir, "list.jsonl"), spans)
+	for _, c := range []struct {
+		name  string
+		args  []string
+		least int64 // tuples
+	}{
+		{"whole", []string{"odd", "--clip", "none", "--min-clip", "0.1s"}, 45},
+		{"spans", []string{"list.jsonl"}, 18},
+		{"cut", []string{"film"}, 11},
+		{"split", []string{"few", "--clip", "none", "--max-clip", "1700ms", "--min-clip", "0s", "--audio-rate", "0", "--audio-channels", "0"}, 12},
+		{"low quality", []string{"film", "--clip-height", "144", "--crf", "32"}, 11},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out := "set of " + c.name
+			micodata(t, dir, append([]string{"run", "--labels", "", "-o", out}, c.args...)...)
+			r := verify(t, folder(t, filepath.Join(dir, out)))
+			for _, p := range r.Problems {
+				t.Error(p)
+			}
+			if r.Sampled < c.least || r.Sources.Compared != r.Sampled {
+				t.Errorf("%d sampled, want %d and more; sources %+v", r.Sampled, c.least, r.Sources)
+			}
+		})
+	}
+}
