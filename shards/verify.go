@@ -280,6 +280,11 @@ func (v *verifier) asked(stage string) bool {
 	return ok
 }
 
+// asksVideo tells whether the clips' video was asked for.
+func (v *verifier) asksVideo() bool {
+	return v.manifest.Stages[dataset.StageExtract].Settings["clip_mode"] != "none"
+}
+
 // frames is the number of uniform frames a clip should have, 0 if unknown.
 func (v *verifier) frames() int { return intSetting(v.manifest.Stages[dataset.StageExtract], "frames") }
 

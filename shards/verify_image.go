@@ -31,7 +31,7 @@ var (
 
 // stills checks the tuple's pictures and returns those that decode.
 func (c *check) stills() (out []still) {
-	t, depths := c.t, newSpan()
+	t, depths := c.t, newLevels()
 	if t.Image.Bytes != nil {
 		if luma := c.picture("image", t.Image, t.Depth, t.Normal, &depths); luma != nil {
 			out = append(out, still{"image", t.ImageTime, shrinkLuma(luma)})
@@ -54,7 +54,7 @@ func (c *check) stills() (out []still) {
 
 // picture decodes a JPEG and its maps, which must have its size, and adds its
 // depth's levels to those of the tuple.
-func (c *check) picture(what string, img, depth, normal table.Blob, depths *span) *image.YCbCr {
+func (c *check) picture(what string, img, depth, normal table.Blob, depths *levels) *image.YCbCr {
 	luma, err := decodeJPEG(img.Bytes)
 	if err != nil {
 		c.problem(what, "%s: %v", img.Path, err)
@@ -117,31 +117,31 @@ func (e *sizeError) Error() string {
 	return "is " + e.got.String() + ", the picture " + e.want.String()
 }
 
-// span is the least and the most level of a tuple's depth maps, which have one
+// levels are the least and the most of a tuple's depth maps, which have one
 // range in common.
-type span struct {
+type levels struct {
 	least, most uint16
 	unknown     bool // a map was not read
 }
 
-func newSpan() span { return span{least: math.MaxUint16} }
+func newLevels() levels { return levels{least: math.MaxUint16} }
 
 // add checks a depth map's size and format and counts its levels.
-func (s *span) add(data []byte, size image.Point) error {
+func (l *levels) add(data []byte, size image.Point) error {
 	img, err := decodePNG(data, size, color.Gray16Model, errNotGray16)
 	if err != nil {
-		s.unknown = true
+		l.unknown = true
 		return err
 	}
 	gray, ok := img.(*image.Gray16)
 	if !ok {
-		s.unknown = true
+		l.unknown = true
 		return errNotGray16
 	}
 	for y := range size.Y {
 		for x := range size.X {
 			v := gray.Gray16At(x, y).Y
-			s.least, s.most = min(s.least, v), max(s.most, v)
+			l.least, l.most = min(l.least, v), max(l.most, v)
 		}
 	}
 	return nil
@@ -152,9 +152,9 @@ func (s *span) add(data []byte, size image.Point) error {
 const rangeSlack = 656
 
 // used tells whether the maps reach both ends of their range, as far as is known.
-func (s *span) used() bool {
-	none := s.least > s.most
-	return s.unknown || none || s.least <= rangeSlack && s.most >= math.MaxUint16-rangeSlack
+func (l *levels) used() bool {
+	none := l.least > l.most
+	return l.unknown || none || l.least <= rangeSlack && l.most >= math.MaxUint16-rangeSlack
 }
 
 // unitSlack bounds a stored normal's length: rounding to 8 bits alone moves it by

@@ -271,7 +271,7 @@ func (c *check) scalars() {
 		}
 	}
 	for modality, blob := range map[string]table.Blob{"image": t.Image, "video": t.Video, "depth": t.Depth, "normal": t.Normal} {
-		wanted := modality == "image" || modality == "video" || c.v.asked("label/"+modality)
+		wanted := modality == "image" || modality == "video" && c.v.asksVideo() || c.v.asked("label/"+modality)
 		if wanted && blob.Bytes == nil && !isMissing(t, modality) {
 			c.problem(modality, "is null, and status does not say why")
 		}
@@ -344,7 +344,7 @@ func rangeIs(o storage.Object, offset int64, want []byte) bool {
 func (c *check) media(ctx context.Context, src **source) error {
 	stills := c.stills()
 	if c.t.Video.Bytes == nil {
-		return nil
+		return nil // nothing tells where in the source the rest is from
 	}
 	clip, err := c.v.decode(ctx, c.t)
 	if broken := new(brokenMedia); errors.As(err, &broken) {
