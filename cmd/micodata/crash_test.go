@@ -42,7 +42,7 @@ func command(t *testing.T, src, out string, workers int) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("micodata", "run", src, "-o", out, "--model-dir", models, "--part-sources", "2",
-		"--min-clip", "0.5s", "--geometry", "frames", "--frames", "3", "--allow-failures", "--workers", fmt.Sprint(workers))
+		"--min-clip", "0.5s", "--geometry", "frames", "--frames", "2", "--allow-failures", "--workers", fmt.Sprint(workers))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd
 }
