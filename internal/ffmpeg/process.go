@@ -23,6 +23,10 @@ type Job struct {
 	Inputs  []Feed    // written to pipes that the child opens as InputURL(i)
 	Outputs int       // pipes that the child opens as OutputURL(len(Inputs), i)
 	Limits  Limits
+
+	// OneOutput sends standard error to Stdout too, in the order in which the
+	// child writes to either. There is no Process.Stderr then.
+	OneOutput bool
 }
 
 // A Feed writes one input to w and returns; the pipe is then closed, which is
@@ -77,6 +81,9 @@ func Start(ctx context.Context, path string, job Job) (*Process, error) {
 	p := &Process{tool: filepath.Base(path), stop: stop}
 	p.cmd = exec.CommandContext(runCtx, path, job.Args...)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = job.Stdin, job.Stdout, &p.stderr
+	if job.OneOutput {
+		p.cmd.Stderr = job.Stdout
+	}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.cmd.WaitDelay = stopGrace
 	p.cmd.Cancel = func() error {
@@ -217,12 +224,16 @@ func (p *Process) Wait() error {
 }
 
 func (p *Process) exitError(exit *exec.ExitError) error {
-	e := &ExitError{Tool: p.tool, Args: p.cmd.Args[1:], Code: exit.ExitCode(), Stderr: string(p.stderr.kept)}
+	e := &ExitError{Tool: p.tool, Args: p.cmd.Args[1:], Code: exit.ExitCode(), Stderr: p.Stderr()}
 	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		e.Signal = status.Signal().String()
 	}
 	return errors.Join(append([]error{e}, p.feedErrs...)...)
 }
+
+// Stderr is the end of what the process wrote to standard error: all that ffmpeg
+// complained of, or its last 8 KiB. It is for after Wait.
+func (p *Process) Stderr() string { return string(p.stderr.kept) }
 
 // CPU is the processor time of the process and of those it waited for. It is
 // for after Wait.

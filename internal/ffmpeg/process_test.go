@@ -111,6 +111,35 @@ func TestStderrTail(t *testing.T) {
 	}
 }
 
+// What a process complains of is kept also if it ends well.
+func TestStderrOfSuccess(t *testing.T) {
+	p, err := Start(t.Context(), "/bin/sh", Job{Args: []string{"-c", "echo concealed >&2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Wait(); err != nil || p.Stderr() != "concealed\n" {
+		t.Errorf("%q, %v", p.Stderr(), err)
+	}
+}
+
+func TestOneOutputKeepsTheOrder(t *testing.T) {
+	var got bytes.Buffer
+	p, err := Start(t.Context(), "/bin/sh", Job{
+		Args:   []string{"-c", "for i in $(seq 100); do echo out $i; echo err $i >&2; done"},
+		Stdout: &got, OneOutput: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&want, "out %d\nerr %[1]d\n", i+1)
+	}
+	if err := p.Wait(); err != nil || got.String() != want.String() {
+		t.Errorf("%q, %v", got.String(), err)
+	}
+}
+
 func TestStartMissing(t *testing.T) {
 	_, err := Start(t.Context(), "/nonexistent/tool", Job{Outputs: 1, Inputs: []Feed{nil}})
 	var missing *MissingError
