@@ -59,7 +59,7 @@ type Clip struct {
 	SourceID    string
 	Start, End  float64 // seconds in the source; End-Start is the video's duration
 	Outcome
-	Errors []StageError // modalities of this clip that failed while the clip is OK
+	Errors []StageError // modalities of this clip that failed or are damaged while the clip is OK
 
 	Text      string // the list's text for this span, "" if none
 	Subtitles []Cue

@@ -83,8 +83,8 @@ func OutcomeOf(status string, err error) Outcome {
 	return o
 }
 
-// StageError names what failed on the way to a tuple and why; the element of
-// the set's `status` column.
+// StageError names what failed on the way to a tuple, or is damaged, and why; the
+// element of the set's `status` column.
 type StageError struct {
 	Stage string
 	Class Class

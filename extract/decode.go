@@ -29,13 +29,14 @@ type packet struct {
 const soundPacket = 4 << 20
 
 // decode runs the decoder, sends what it gives to out and ends each feed by a
-// packet that says so. It returns the decoder's own error, if it had one, after
-// all packets. A context that ends is an error too.
-func decode(ctx context.Context, tools ffmpeg.Tools, m *media, job ffmpeg.Job, pools *pools, out chan<- packet) error {
+// packet that says so. It tells whether the decoder complained of anything, and
+// returns its own error, if it had one, after all packets. A context that ends is
+// an error too.
+func decode(ctx context.Context, tools ffmpeg.Tools, m *media, job ffmpeg.Job, pools *pools, out chan<- packet) (complained bool, err error) {
 	job.Limits = decodeLimits(m.duration)
 	p, err := tools.Start(ctx, job)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var g errgroup.Group
 	i := 0
@@ -52,13 +53,14 @@ func decode(ctx context.Context, tools ffmpeg.Tools, m *media, job ffmpeg.Job, p
 	}
 	readErr := g.Wait()
 	err = p.Wait()
+	complained = p.Stderr() != ""
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return complained, ctx.Err()
 	}
 	if err != nil {
-		return err // why the feeds broke off
+		return complained, err // why the feeds broke off
 	}
-	return readErr
+	return complained, readErr
 }
 
 // decodeLimits let 8K HEVC pass, which one core decodes at a frame a second.

@@ -29,9 +29,11 @@ const clockOffset = 1 << 12 // seconds
 
 // media is what a source is and what is to be made of it.
 type media struct {
-	path  string
-	video ffmpeg.Stream
-	audio *ffmpeg.Stream // nil: without sound
+	path   string
+	format string  // Probe.Format
+	start  float64 // of the container, in seconds on its own clock
+	video  ffmpeg.Stream
+	audio  *ffmpeg.Stream // nil: without sound
 	// duration is what the container says, in seconds, and end when the video
 	// ends by its header, from the container's start; 0 if that is not said.
 	duration, end float64

@@ -26,7 +26,7 @@ func newMedia(path string, probe *ffmpeg.Probe, s Settings, isCut bool) (*media,
 	}
 	shown := shownSize(v)
 	m := &media{
-		path: path, video: *video, duration: max(probe.Duration, video.Duration).Seconds(),
+		path: path, format: probe.Format, start: probe.Start.Seconds(), video: *video, duration: max(probe.Duration, video.Duration).Seconds(),
 		clip:  clipSize(shown, int(s.ClipHeight)),
 		image: imageSize(shown, s.ImageMax),
 		small: smallSize(shown, s.FramesShortSide, s.ImageMax),

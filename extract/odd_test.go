@@ -61,6 +61,9 @@ func checkOdd(t *testing.T, c testmedia.Case, rows []dataset.Clip) {
 	if c.WantClass == "" && len(rows) != 1 || c.WantClass != "" && !c.Partial {
 		t.Errorf("%d rows", len(rows))
 	}
+	if isDamaged := len(rows[0].Errors) > 0; isDamaged != (c.Name == "corrupt_middle") {
+		t.Errorf("the row says %v", rows[0].Errors)
+	}
 	checkSizes(t, c, rows[0])
 	checkSound(t, c, rows[0])
 	frames, w, h, pts := testmedia.DecodeGray(t, testmedia.Blob(t, "clip.mp4", rows[0].Video.Bytes))

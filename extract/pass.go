@@ -52,6 +52,8 @@ type pass struct {
 
 	native, sound pcm
 
+	complained bool // the decoder has, or a demuxer
+
 	out      []message // to the encoder
 	encoder  chan message
 	isClosed bool // no more goes to the encoder
@@ -88,7 +90,8 @@ func (p *pass) run(ctx context.Context) (decodeErr, err error) {
 	p.encoder = make(chan message)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		err := decode(ctx, p.env.Tools, p.m, job, p.pools, decoded)
+		var err error
+		p.complained, err = decode(ctx, p.env.Tools, p.m, job, p.pools, decoded)
 		var exit *ffmpeg.ExitError
 		var timeout *ffmpeg.TimeoutError
 		if errors.As(err, &exit) || errors.As(err, &timeout) {

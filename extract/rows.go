@@ -1,7 +1,6 @@
 package extract
 
 import (
-	"bytes"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -14,27 +13,27 @@ import (
 )
 
 // rows writes the rows of a part in order: by source, then by clip. Sources run
-// at the same time, and some clips of a source end before others that come
-// first. What cannot be written yet waits in a temporary file, one a source, so
-// that no memory grows with the number of clips. The files have no name from the
-// moment they are made: nothing is left of them, however the process ends.
+// at the same time, and what is damaged of one is known when it has ended, so that
+// rows wait until then in a temporary file, one a source: no memory grows with the
+// number of clips. The files have no name from the moment they are made: nothing is
+// left of them, however the process ends.
 type rows struct {
 	writer  interface{ Write(*dataset.Clip) error }
 	tempDir string
 
 	mu      sync.Mutex
-	turn    int // the source whose rows are being written
+	turn    int // the source whose rows are written next
 	sources []sourceRows
 	report  dataset.Report
 }
 
 // sourceRows are the rows of one source.
 type sourceRows struct {
-	next    int // clip to write next
-	waiting map[int]place
-	file    *os.File // nil: nothing has had to wait
+	waiting map[int]place // by number
+	file    *os.File      // nil: no row yet
 	size    int64
 	ended   bool
+	damage  *damage
 }
 
 // place is where a row waits in the file.
@@ -45,26 +44,18 @@ func newRows(w interface{ Write(*dataset.Clip) error }, tempDir string, sources 
 }
 
 // add takes the row of a source's clip, by number from 0. Each number must be
-// added once. The row may be kept until the part is written.
+// added once.
 func (r *rows) add(source, number int, c *dataset.Clip) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := &r.sources[source]
-	if source != r.turn || number != s.next {
-		return r.wait(s, number, c)
-	}
-	s.next++
-	if err := r.write(c); err != nil {
-		return err
-	}
-	return r.catchUp()
+	return r.wait(&r.sources[source], number, c)
 }
 
-// end says that all rows of a source have been added.
-func (r *rows) end(source int) error {
+// end says that all rows of a source have been added, and what of it is damaged.
+func (r *rows) end(source int, d *damage) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.sources[source].ended = true
+	r.sources[source].ended, r.sources[source].damage = true, d
 	return r.catchUp()
 }
 
@@ -72,10 +63,9 @@ func (r *rows) end(source int) error {
 func (r *rows) missing(source, n int) []int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := &r.sources[source]
 	var numbers []int
-	for i := s.next; i < n; i++ {
-		if _, ok := s.waiting[i]; !ok {
+	for i := range n {
+		if _, ok := r.sources[source].waiting[i]; !ok {
 			numbers = append(numbers, i)
 		}
 	}
@@ -100,30 +90,28 @@ func (s *sourceRows) close() error {
 	return tempError("close", f.Name(), f.Close())
 }
 
-// catchUp writes all that need not wait any more.
+// catchUp writes the rows of all sources that need not wait any more.
 func (r *rows) catchUp() error {
-	for r.turn < len(r.sources) {
+	for r.turn < len(r.sources) && r.sources[r.turn].ended {
 		s := &r.sources[r.turn]
-		for p, ok := s.waiting[s.next]; ok; p, ok = s.waiting[s.next] {
+		for number := range len(s.waiting) {
+			p, ok := s.waiting[number]
+			if !ok {
+				return fmt.Errorf("clip %d of source %d is missing", number, r.turn)
+			}
 			c, err := s.read(p)
 			if err != nil {
 				return err
 			}
+			s.damage.mark(c)
 			if err := r.write(c); err != nil {
 				return err
 			}
-			delete(s.waiting, s.next)
-			s.next++
-		}
-		if !s.ended {
-			return nil
-		}
-		if len(s.waiting) > 0 {
-			return fmt.Errorf("clip %d of source %d is missing", s.next, r.turn)
 		}
 		if err := s.close(); err != nil {
 			return err
 		}
+		*s = sourceRows{}
 		r.turn++
 	}
 	return nil
@@ -159,27 +147,23 @@ func (r *rows) wait(s *sourceRows, number int, c *dataset.Clip) error {
 			return tempError("remove", f.Name(), err)
 		}
 	}
-	var buf bytes.Buffer
-	if err := gob.NewEncoder(&buf).Encode(c); err != nil {
-		return fmt.Errorf("encode a waiting row: %w", err)
+	out := io.NewOffsetWriter(s.file, s.size)
+	if err := gob.NewEncoder(tempWriter{out, s.file.Name()}).Encode(c); err != nil {
+		return fmt.Errorf("keep a waiting row: %w", err)
 	}
-	if _, err := s.file.WriteAt(buf.Bytes(), s.size); err != nil {
+	end, err := out.Seek(0, io.SeekCurrent)
+	if err != nil {
 		return tempError("write", s.file.Name(), err)
 	}
-	s.waiting[number] = place{at: s.size, size: int64(buf.Len())}
-	s.size += int64(buf.Len())
+	s.waiting[number] = place{at: s.size, size: end}
+	s.size += end
 	return nil
 }
 
 func (s *sourceRows) read(p place) (*dataset.Clip, error) {
 	c := new(dataset.Clip)
-	// A buffered reader, or gob would read the file by small pieces.
-	data, err := io.ReadAll(io.NewSectionReader(s.file, p.at, p.size))
-	if err != nil {
-		return nil, tempError("read", s.file.Name(), err)
-	}
-	if err := gob.NewDecoder(bytes.NewReader(data)).Decode(c); err != nil {
-		return nil, fmt.Errorf("decode a waiting row: %w", err)
+	if err := gob.NewDecoder(tempReader{io.NewSectionReader(s.file, p.at, p.size), s.file.Name()}).Decode(c); err != nil {
+		return nil, fmt.Errorf("read a waiting row: %w", err)
 	}
 	return c, nil
 }

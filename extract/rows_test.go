@@ -49,7 +49,7 @@ func TestRowsComeOutInOrder(t *testing.T) {
 			}
 		}
 		for _, source := range r.Perm(4) {
-			if err := rows.end(source); err != nil {
+			if err := rows.end(source, &damage{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -78,7 +78,7 @@ func TestMissingRows(t *testing.T) {
 	if got := fmt.Sprint(rows.missing(0, 6)); got != "[2 3 5]" {
 		t.Errorf("missing %s", got)
 	}
-	if err := rows.end(0); err == nil {
+	if err := rows.end(0, &damage{}); err == nil {
 		t.Error("a source with a hole in its rows has ended")
 	}
 	if err := rows.close(); err != nil {

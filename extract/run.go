@@ -22,7 +22,7 @@ type Env struct {
 	Tools       ffmpeg.Tools
 	Settings    Settings
 	Fingerprint string // of the stage, for the part's metadata
-	// TempDir is where rows wait whose turn has not come, and media of stores
+	// TempDir is where rows wait until their source has ended, and media of stores
 	// that are no folder. Default os.TempDir().
 	TempDir string
 	// Workers is how many sources are worked on at once. Each keeps about one

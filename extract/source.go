@@ -28,6 +28,10 @@ type extraction struct {
 	again     []*clip // left to another pass
 	decodeErr error   // the decoder's, of the first pass
 	decoded   float64 // seconds, up to the end of the last frame
+
+	complained bool    // a decoder has
+	lastEnd    float64 // of the clips that are ok, in seconds
+	damage     damage
 }
 
 // run makes all rows of the source. Its error is one that ends the run.
@@ -48,7 +52,7 @@ func (e *extraction) run(ctx context.Context) error {
 			return err
 		}
 	}
-	return e.rows.end(e.place)
+	return e.rows.end(e.place, &e.damage)
 }
 
 // fail gives a row to every clip that has a number and no row, and a row to the
@@ -73,6 +77,9 @@ func (e *extraction) add(c *clip) error {
 	c.row.SourceID = e.src.ID
 	c.row.Key = dataset.Key(e.src.ID, c.number)
 	c.row.ClipID = cmp.Or(c.row.ClipID, c.row.Key)
+	if c.row.Status == dataset.OK {
+		e.lastEnd = max(e.lastEnd, c.row.End)
+	}
 	return e.rows.add(e.place, c.number, &c.row)
 }
 
@@ -104,9 +111,19 @@ func (e *extraction) extract(ctx context.Context) error {
 	}
 	e.pools = newPools()
 	if given {
-		return e.givenSpans(ctx)
+		err = e.givenSpans(ctx)
+	} else {
+		err = e.findSpans(ctx)
 	}
-	return e.findSpans(ctx)
+	if _, ok := dataset.AsItem(err); err != nil && !ok {
+		return err
+	}
+	if e.complained && e.lastEnd > 0 {
+		if damageErr := e.findDamage(ctx); damageErr != nil {
+			return damageErr
+		}
+	}
+	return err
 }
 
 // findSpans cuts the source while it is decoded, then splits the scenes that
@@ -118,6 +135,7 @@ func (e *extraction) findSpans(ctx context.Context) error {
 	p.cuts = cuts
 	var err error
 	e.decodeErr, err = p.run(ctx)
+	e.complained = p.complained
 	e.numbered, e.decoded = cuts.numbered, e.m.clock.seconds(p.pace.end())
 	if err != nil {
 		return err
@@ -232,6 +250,7 @@ func (e *extraction) passOver(ctx context.Context, m *media, known []*clip) erro
 	}
 	p.until = int(math.Ceil(known[len(known)-1].row.End)) + 1
 	decodeErr, err := p.run(ctx)
+	e.complained = e.complained || p.complained
 	if err != nil {
 		return err
 	}

@@ -38,14 +38,31 @@ func copyToTemp(dir string, object io.Reader) (path string, err error) {
 			err = errors.Join(err, os.Remove(f.Name()))
 		}
 	}()
-	_, err = io.Copy(tempWriter{f}, object)
+	_, err = io.Copy(tempWriter{f, f.Name()}, object)
 	return f.Name(), errors.Join(err, tempError("write", f.Name(), f.Close()))
 }
 
 // tempWriter tells the errors of a temporary file from those of what is read.
-type tempWriter struct{ f *os.File }
+type tempWriter struct {
+	w    io.Writer
+	path string
+}
 
 func (w tempWriter) Write(p []byte) (int, error) {
-	n, err := w.f.Write(p)
-	return n, tempError("write", w.f.Name(), err)
+	n, err := w.w.Write(p)
+	return n, tempError("write", w.path, err)
+}
+
+// tempReader does so for those of what is made of it.
+type tempReader struct {
+	r    io.Reader
+	path string
+}
+
+func (r tempReader) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	if err == io.EOF {
+		return n, err
+	}
+	return n, tempError("read", r.path, err)
 }

@@ -39,7 +39,7 @@ func TestFullDiskIsTheStoragesError(t *testing.T) {
 	rows := newRows(&recorder{}, t.TempDir(), 1)
 	rows.sources[0].file, rows.sources[0].waiting = f, map[int]place{}
 	checkFull(t, rows.add(0, 1, &dataset.Clip{}))
-	_, err := tempWriter{f}.Write([]byte("media"))
+	_, err := tempWriter{f, f.Name()}.Write([]byte("media"))
 	checkFull(t, err)
 }
 

@@ -54,6 +54,8 @@ func TestScript(t *testing.T) {
 			"exits":   scriptExits,
 			"maps":    scriptMaps,
 			"flip":    scriptFlip,
+			"garble":  scriptGarble,
+			"says":    scriptSays,
 		},
 	})
 }
