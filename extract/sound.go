@@ -191,8 +191,53 @@ func encodeMP3(ctx context.Context, tools ffmpeg.Tools, tempDir string, pcm []by
 	if err := p.Wait(); err != nil {
 		return nil, mp3Error(f.Name(), err)
 	}
-	data, err = os.ReadFile(f.Name())
-	return data, tempError("read", f.Name(), err)
+	if data, err = os.ReadFile(f.Name()); err != nil {
+		return nil, tempError("read", f.Name(), err)
+	}
+	return data, setPadding(data, rate, len(pcm)/2/channels)
+}
+
+// setPadding writes into an MP3's header how much of its end is padding, so that
+// decoders that heed it give back so many samples a channel. ffmpeg never says
+// more than a frame of it, where its encoder may add up to two.
+func setPadding(mp3 []byte, rate, samples int) error {
+	tag := bytes.Index(mp3[:min(len(mp3), 64)], []byte("Info"))
+	if tag < 0 {
+		tag = bytes.Index(mp3[:min(len(mp3), 64)], []byte("Xing"))
+	}
+	// The fields (LAME's info tag): flags, which tell the size of what follows,
+	// frames, bytes, 100 of contents, quality; then 21 bytes to the padding and 10
+	// more to the checksum.
+	const fields, toPadding, toChecksum = 8 + 4 + 4 + 100 + 4, 21, 34
+	at := tag + fields
+	if tag < 0 || len(mp3) < at+toChecksum+2 || binary.BigEndian.Uint32(mp3[tag+4:]) != 0xf {
+		return errors.New("the header that tells an MP3's padding is not there")
+	}
+	frame := 1152
+	if rate < 32000 {
+		frame = 576
+	}
+	field := mp3[at+toPadding:][:3]
+	delay := int(field[0])<<4 | int(field[1])>>4
+	padding := int(binary.BigEndian.Uint32(mp3[tag+8:]))*frame - delay - samples
+	if padding < 0 || padding >= 1<<12 {
+		return fmt.Errorf("an MP3 of %d samples with %d of padding", samples, padding)
+	}
+	field[1], field[2] = field[1]&0xf0|byte(padding>>8), byte(padding)
+	binary.BigEndian.PutUint16(mp3[at+toChecksum:], crc16(mp3[:at+toChecksum]))
+	return nil
+}
+
+// crc16 is CRC-16/ARC.
+func crc16(data []byte) uint16 {
+	var crc uint16
+	for _, b := range data {
+		crc ^= uint16(b)
+		for range 8 {
+			crc = crc>>1 ^ crc&1*0xa001
+		}
+	}
+	return crc
 }
 
 // mp3Args are those of a run that writes PCM to url as MP3.

@@ -72,7 +72,8 @@ func TestSoundFilesHoldTheSamples(t *testing.T) {
 }
 
 // TestMP3 makes sure that the codec's delay and padding are in the header, so
-// that decoders give back as many samples as went in, a click where it was.
+// that decoders give back as many samples as went in, a click where it was. The
+// lengths leave paddings of every kind.
 func TestMP3(t *testing.T) {
 	tools, err := ffmpeg.Find(t.Context(), "")
 	if err != nil {
@@ -81,7 +82,7 @@ func TestMP3(t *testing.T) {
 	for _, rate := range mp3Rates {
 		channels := 1 + rate/100%2 // 1 and 2 in turn
 		click := rate * 3 / 10     // the frame of a click
-		samples := make([]int16, rate*7/10*channels)
+		samples := make([]int16, (rate*7/10+rate%1000+31*channels)*channels)
 		for i := range min(rate/100, 200) * channels {
 			samples[click*channels+i] = int16(24000 * (1 - 2*(i/channels/4%2)))
 		}
@@ -110,6 +111,23 @@ func TestMP3(t *testing.T) {
 		}
 		if len(got) != len(samples) || heard < click-rate/500 || heard > click+rate/500 {
 			t.Errorf("%d Hz, %d channels: %d samples, want %d, the click at %d, want %d", rate, channels, len(got), len(samples), heard, click)
+		}
+	}
+}
+
+// TestMP3OfAnyLength has paddings of up to two frames.
+func TestMP3OfAnyLength(t *testing.T) {
+	tools, err := ffmpeg.Find(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 79500; n < 80100; n += 58 { // a frame has 576
+		blob, err := encodeSound(t.Context(), tools, t.TempDir(), "mp3", pcmOf(make([]int16, n)), 16000, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(testmedia.DecodePCM(t, testmedia.Blob(t, "a.mp3", blob.Bytes), 16000, 1)); got != n {
+			t.Errorf("%d samples of %d", got, n)
 		}
 	}
 }
