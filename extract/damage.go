@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"micodata/dataset"
 	"micodata/internal/ffmpeg"
@@ -111,9 +112,9 @@ type damageFinder struct {
 	zero float64 // of extract's clock, on the file's
 	// jumps says that the file's clock may jump, which ffmpeg undoes.
 	jumps bool
-	// isSound says that what is heard of a packet needs the one before it, so that
+	// overlaps says that what is heard of a packet needs the one before it, so that
 	// the first whole one is damaged too.
-	isSound bool
+	overlaps bool
 	// isOneToOne says that each packet is a frame, so that one that gives none is
 	// damaged, also if nothing is said of it.
 	isOneToOne bool
@@ -128,7 +129,7 @@ type damageFinder struct {
 
 func (m *media) newDamageFinder(s ffmpeg.Stream) *damageFinder {
 	f := &damageFinder{unit: s.TimeBase.Float(), zero: m.start, next: math.NaN(), shown: math.Inf(-1),
-		jumps: m.isBroadcast(), isSound: s.Type == "audio",
+		jumps: m.isBroadcast(), overlaps: s.Type == "audio" && !isLossless(s.Codec),
 		// A temporal unit of AV1 has one shown frame, and dav1d keeps silent about
 		// some that it cannot decode.
 		isOneToOne: s.Codec == "av1"}
@@ -140,6 +141,11 @@ func (m *media) newDamageFinder(s ffmpeg.Stream) *damageFinder {
 		}
 	}
 	return f
+}
+
+// isLossless tells of a sound's codec whether each packet stands for itself.
+func isLossless(codec string) bool {
+	return strings.HasPrefix(codec, "pcm_") || codec == "flac" || codec == "alac"
 }
 
 // isBroadcast tells whether the source is of a format whose clock may jump.
@@ -156,7 +162,7 @@ func (f *damageFinder) add(p ffmpeg.Packet) {
 	case said != "":
 		f.begin(at, said)
 	case f.open != nil && p.Key:
-		if f.whole++; f.whole == 1 && f.isSound {
+		if f.whole++; f.whole == 1 && f.overlaps {
 			break
 		}
 		f.open.to = at

@@ -56,6 +56,7 @@ func TestDamageGoesOnToTheNextWholeKeyframe(t *testing.T) {
 		// before it are shown after, which are of the group before.
 		{"reordered", "K.x2..K2...", ffmpeg.Stream{}, "0.3-0.7"},
 		{"sound", "KKXKKK", ffmpeg.Stream{Type: "audio"}, "0.2-0.4"},
+		{"lossless sound", "KKXKKK", ffmpeg.Stream{Type: "audio", Codec: "flac"}, "0.2-0.3"},
 		{"no frame", "K..0..K.", ffmpeg.Stream{}, ""},
 		{"no frame of AV1", "K..0..K.", ffmpeg.Stream{Codec: "av1"}, "0.3-0.6"},
 	} {

@@ -42,9 +42,8 @@ const NoTime = math.MinInt64
 //
 // It is ffprobe that decodes, since that does one thing at a time: it writes a
 // packet out, then decodes it, then reads the next. So errors stand in one stream
-// of lines with the packets, after the one they are about, whatever the version.
-// ffmpeg from 7 on demuxes, decodes and filters in threads of their own, which
-// report in any order.
+// of lines with the packets, after the one they are about. ffmpeg from 7 on
+// demuxes, decodes and filters in threads of their own, which report in any order.
 func (t Tools) Inspect(ctx context.Context, in Inspection, visit func(Packet) bool) error {
 	input, err := InputArgs(in.Path, "-threads", "1")
 	if err != nil {
