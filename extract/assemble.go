@@ -75,6 +75,9 @@ func muxVideo(c *clip, k *collector) ([]byte, error) {
 		}
 		return nil, dataset.Fail(dataset.Internal, "%w", err)
 	}
+	if c.isCopied && out.Len() > table.MaxBlobBytes {
+		return nil, errNotCopied // encoded, it may be small enough
+	}
 	return out.Bytes(), nil
 }
 

@@ -131,7 +131,8 @@ func stillsGrid(n int, shortest float64) grid {
 	if !(hz < most) {
 		return 0
 	}
-	return max(motionGrid, grid(hz))
+	// A multiple, so that the frames of motionGrid are always among its own.
+	return motionGrid * grid(math.Ceil(max(1, hz/float64(motionGrid))))
 }
 
 // picker tells which frames are of a grid, as they come.

@@ -109,7 +109,7 @@ func TestGridsFollowWhatIsAsked(t *testing.T) {
 		shortest float64
 		want     grid
 	}{
-		{8, 1, 12}, {8, 60, 12}, {1, 1, 12}, {8, 0.5, 24}, {32, 1, 48}, {1, 0.25, 16}, {8, 0, 0}, {64, 0.01, 0},
+		{8, 1, 12}, {8, 60, 12}, {1, 1, 12}, {8, 0.5, 24}, {32, 1, 48}, {1, 0.25, 24}, {12, 1, 24}, {8, 0, 0}, {64, 0.01, 0},
 	} {
 		if got := stillsGrid(c.frames, c.shortest); got != c.want {
 			t.Errorf("%d frames of %g s: %d Hz, want %d", c.frames, c.shortest, got, c.want)

@@ -58,6 +58,12 @@ type clip struct {
 	frameAt  []float64
 }
 
+// afresh is the clip before any of its frames has come.
+func (c *clip) afresh() *clip {
+	return &clip{number: c.number, start: c.start, end: c.end,
+		row: dataset.Clip{ClipID: c.row.ClipID, Start: c.row.Start, End: c.row.End, Text: c.row.Text}}
+}
+
 // isComplete tells that nothing more is to come for the clip, which is made in
 // the given lanes.
 func (c *clip) isComplete(job *encodeJob) bool {
@@ -68,6 +74,9 @@ func (c *clip) isComplete(job *encodeJob) bool {
 // clock is the number of ticks a second in which times of pictures are counted.
 type clock int64
 
+// maxClock is the finest clock, in ticks a second.
+const maxClock = 1e6
+
 // clockOf is the coarsest clock finer than 48 kHz that holds the times of a
 // source exactly: it is what ffmpeg's NUT muxer would choose. Times finer than
 // 1 us are rounded to that, since MP4 has 32 bits for the length of a clip.
@@ -76,8 +85,8 @@ func clockOf(base ffmpeg.Rational) clock {
 	switch {
 	case c <= 0:
 		return 90000 // unknown: the clock of broadcasts
-	case c > 1e6:
-		return 1e6
+	case c > maxClock:
+		return maxClock
 	}
 	for c < 48000 {
 		c *= 2

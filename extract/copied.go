@@ -13,9 +13,10 @@ type codedVideo struct {
 	bytes   int
 }
 
-// maxCodedVideo bounds the packets, in bytes: what a row takes of video at most.
-// Clips that would need more are encoded, and then may pass.
-const maxCodedVideo = maxCoded
+// maxCodedVideo bounds the packets, in bytes. A clip has half of it at most, since
+// a row takes no more of video; the rest is for what comes ahead of the frames,
+// which is not the same every time.
+const maxCodedVideo = 2 * maxCoded
 
 func (v *codedVideo) add(pk packet) {
 	v.packets = append(v.packets, pk)
@@ -72,12 +73,13 @@ func (v *codedVideo) copyTo(c *clip) bool {
 		return false
 	}
 	packets := v.packets[first : first+n]
-	times := make([]int64, n)
+	times, bytes := make([]int64, n), 0
 	for i, pk := range packets {
 		times[i] = pk.at
+		bytes += len(pk.data)
 	}
 	slices.Sort(times)
-	if !slices.Equal(times, c.times) {
+	if !slices.Equal(times, c.times) || bytes > maxCoded {
 		return false
 	}
 	for _, pk := range packets {

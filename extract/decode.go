@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"micodata/dataset"
 	"micodata/internal/ffmpeg"
 	"micodata/internal/nut"
 )
@@ -57,10 +58,12 @@ func decode(ctx context.Context, tools ffmpeg.Tools, m *media, job ffmpeg.Job, p
 	if ctx.Err() != nil {
 		return complained, ctx.Err()
 	}
-	if err != nil {
-		return complained, err // why the feeds broke off
+	if readErr != nil {
+		// The decoder has failed since nobody read on. One that fails by itself
+		// ends its feeds.
+		return complained, dataset.Fail(dataset.Internal, "%w", readErr)
 	}
-	return complained, readErr
+	return complained, err
 }
 
 // decodeLimits let 8K HEVC pass, which one core decodes at a frame a second.

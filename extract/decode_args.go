@@ -175,7 +175,8 @@ func (m *media) graph(maps int, looked grid) string {
 	frames := storeFilter(v, m.color, m.clip)
 	if m.mode == ClipNone {
 		to := m.clipFrame()
-		frames = fmt.Sprintf("crop=min(iw\\,%d):min(ih\\,%d):0:0,scale=%[1]d:%[2]d,format=yuv420p", to.w, to.h)
+		// What is cropped must not be less than the chroma's grid, of 4 at most.
+		frames = fmt.Sprintf("crop=min(iw\\,8):min(ih\\,8):0:0,scale=%d:%d,format=yuv420p", to.w, to.h)
 	}
 	if !m.has(stills) {
 		return strings.Join(append(chains, source+","+frames+"[clips]"), ";")
@@ -194,6 +195,12 @@ func (g grid) filter() string {
 	return fmt.Sprintf("select='isnan(prev_selected_t)+gt(floor(t*%d),floor(prev_selected_t*%[1]d))',", g)
 }
 
+// copiedPackets makes packets alike, whatever the container has: start codes
+// instead of lengths, parameter sets before each IDR picture, and a time, which
+// NUT wants. Where the container, as AVI, has only that of decoding, clips with
+// B-frames are not exact and will not be copied.
+const copiedPackets = `h264_mp4toannexb,setts=pts=if(eq(PTS\,NOPTS)\,DTS\,PTS)`
+
 func (m *media) outputArgs(f feed) []string {
 	var args []string
 	switch f {
@@ -205,9 +212,7 @@ func (m *media) outputArgs(f feed) []string {
 		args = []string{"-map", fmt.Sprintf("0:%d", m.audio.Index), "-c:a", "pcm_s16le",
 			"-ar", strconv.Itoa(rate), "-ac", strconv.Itoa(channels)}
 	case copied:
-		// Start codes instead of lengths, and parameter sets before each IDR
-		// picture, whatever the container has.
-		args = []string{"-map", fmt.Sprintf("0:%d", m.video.Index), "-c:v", "copy", "-bsf:v", "h264_mp4toannexb"}
+		args = []string{"-map", fmt.Sprintf("0:%d", m.video.Index), "-c:v", "copy", "-bsf:v", copiedPackets}
 	default:
 		label := [...]string{taps: "[taps]", clips: "[clips]", stills: "[stills]"}[f]
 		// Times stay as they are, in the source's own units.

@@ -59,7 +59,7 @@ func (m *media) isCopyable() bool {
 	isProgressive := v.FieldOrder == "" || v.FieldOrder == "progressive" || v.FieldOrder == "unknown"
 	return m.video.Codec == "h264" && v.PixelFormat == "yuv420p" && isProgressive && m.color.hdr == "" &&
 		v.Rotation == 0 && !v.Flip && shownSize(v) == m.clip && m.clip == size{v.Width, v.Height} &&
-		m.video.TimeBase == ffmpeg.Rational{Num: 1, Den: m.video.TimeBase.Den} && clockOf(m.video.TimeBase) <= 1e6
+		m.video.TimeBase.Num == 1 && m.video.TimeBase.Den <= maxClock
 }
 
 // takeAudio chooses the sound: the stream marked default, else the first that

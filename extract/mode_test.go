@@ -3,7 +3,9 @@ package extract_test
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -161,5 +163,119 @@ func TestWithoutVideo(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// ffmpegTo makes a file and returns its path.
+func ffmpegTo(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if out, err := exec.Command("ffmpeg", slices.Concat([]string{"-nostdin", "-v", "error"}, args, []string{"-threads", "1", path})...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return path
+}
+
+// TestOddCopies are sources whose packets are no clips as they are, or whose
+// containers say less than most: what cannot be copied is encoded, not lost.
+func TestOddCopies(t *testing.T) {
+	x264 := []string{"-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "25"}
+	film := []string{"-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=4"}
+	small := []string{"-f", "lavfi", "-i", "testsrc2=s=160x90:r=25:d=4"}
+	first, second := ffmpegTo(t, "a.ts", slices.Concat(film, x264)...), ffmpegTo(t, "b.ts", slices.Concat(small, x264)...)
+	joined := filepath.Join(t.TempDir(), "joined.ts")
+	var both []byte
+	for _, path := range []string{first, second} {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		both = append(both, data...)
+	}
+	if err := os.WriteFile(joined, both, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, path := range map[string]string{
+		"clock of 0.1 us":   ffmpegTo(t, "a.mp4", slices.Concat(film, x264, []string{"-video_track_timescale", "10000000"})...),
+		"AVI with B-frames": ffmpegTo(t, "a.avi", slices.Concat(film, x264, []string{"-bf", "2", "-preset", "veryfast"})...),
+		"another size":      joined,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorkplace(t, source(t, path))
+			w.env.Settings.ClipMode, w.env.Settings.Cut = "copy", "fixed:1s"
+			n := 0
+			for _, row := range w.run(t) {
+				if row.Status != dataset.OK {
+					if n == 0 { // what follows a change of clock or size may be a row that says so
+						t.Errorf("%s: %s", row.Key, row.Error)
+					}
+					continue
+				}
+				n++
+				frames, width, height, _ := testmedia.DecodeGray(t, testmedia.Blob(t, "clip.mp4", row.Video.Bytes))
+				if len(frames) != int(row.FrameCount) || width != int(row.Width) || height != int(row.Height) {
+					t.Errorf("%s: %d frames of %dx%d, the row says %d of %dx%d", row.Key, len(frames), width, height, row.FrameCount, row.Width, row.Height)
+				}
+			}
+			if n < 3 {
+				t.Errorf("%d clips", n)
+			}
+		})
+	}
+}
+
+// TestCopiedDamageIsEncoded has packets that do not decode: a clip of them would
+// not either.
+func TestCopiedDamageIsEncoded(t *testing.T) {
+	path := ffmpegTo(t, "a.mp4", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=6", "-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-g", "25", "-sc_threshold", "0")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 12 {
+		data[len(data)/2+i] ^= 0x5a
+	}
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorkplace(t, source(t, path))
+	w.env.Settings.ClipMode, w.env.Settings.Cut = "copy", "fixed:1s"
+	marked := 0
+	for _, row := range w.run(t) {
+		if row.Status != dataset.OK {
+			continue
+		}
+		if len(row.Errors) > 0 {
+			marked++
+		}
+		out, err := exec.Command("ffmpeg", "-nostdin", "-v", "error", "-xerror", "-err_detect", "explode", "-i", testmedia.Blob(t, "clip.mp4", row.Video.Bytes), "-f", "null", "-").CombinedOutput()
+		if err != nil || len(out) > 0 {
+			t.Errorf("%s does not decode: %v %s", row.Key, err, out)
+		}
+	}
+	if marked == 0 {
+		t.Error("no clip is damaged")
+	}
+}
+
+// TestWithoutVideoOfAnyChroma has chroma of a quarter of the columns.
+func TestWithoutVideoOfAnyChroma(t *testing.T) {
+	path := ffmpegTo(t, "a.mkv", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=2", "-pix_fmt", "yuv411p", "-c:v", "ffv1")
+	w := newWorkplace(t, source(t, path))
+	w.env.Settings.ClipMode = "none"
+	for _, row := range w.run(t) {
+		if row.Status != dataset.OK || row.Image.Bytes == nil {
+			t.Errorf("%s: %s", row.Key, row.Error)
+		}
+	}
+}
+
+// TestSpanBelowASample has a frame, and no sample of sound.
+func TestSpanBelowASample(t *testing.T) {
+	s := source(t, testmedia.MakeFlashBeep(t, testmedia.FlashBeepOptions{}).Path)
+	s.Spans = []dataset.Span{{Start: 1, End: 1.00001}, {Start: 2, End: 3}}
+	rows := newWorkplace(t, s).run(t)
+	if len(rows) != 2 || rows[0].Class != dataset.TooShort || rows[1].Status != dataset.OK {
+		t.Errorf("%d rows, %s %s, %s", len(rows), rows[0].Class, rows[0].Error, rows[1].Status)
 	}
 }

@@ -147,7 +147,7 @@ func (p *pass) loop(ctx context.Context, decoded <-chan packet, back <-chan code
 
 // check makes sure, when the encoder is done, that nothing is missing.
 func (p *pass) check() error {
-	if !p.isClosed || len(p.back.bySlot) > 0 {
+	if !p.isClosed || len(p.back.bySlot)+len(p.back.queue[imageLane])+len(p.back.queue[smallLane]) > 0 {
 		return errEncoderLeft
 	}
 	return nil
@@ -346,7 +346,7 @@ func (p *pass) finishClips(ctx context.Context) error {
 		p.finished++
 	}
 	needed := p.known
-	if p.finished < len(p.clips) {
+	if p.finished < len(p.clips) && p.clips[p.finished].fate == alive {
 		needed = min(needed, p.clips[p.finished].start)
 	}
 	if p.m.audio != nil && needed > math.MinInt64 {

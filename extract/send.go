@@ -38,8 +38,7 @@ func (p *pass) decideVideo(c *clip) {
 	if len(c.held) == 0 {
 		return
 	}
-	isFull := c.heldBytes > maxHeld
-	if p.m.canCopy && !isFull {
+	if p.m.canCopy {
 		first, isKnown := p.coded.start(c.start, p.ended[copied])
 		if !isKnown {
 			return
@@ -52,7 +51,7 @@ func (p *pass) decideVideo(c *clip) {
 		}
 	}
 	last := c.held[len(c.held)-1].at
-	if c.end == openEnd && last-c.start < p.cuts.min && !isFull {
+	if c.end == openEnd && last-c.start < p.cuts.min && c.heldBytes <= maxHeld {
 		return
 	}
 	p.place(c)
@@ -163,6 +162,9 @@ func (p *pass) finish(ctx context.Context, c *clip) error {
 	if len(c.stills.frames) == 0 {
 		return p.giveUp(c, dataset.Fail(dataset.TooShort, "no frame that is looked at lies in it"))
 	}
+	if p.m.has(native) && sampleAt(p.native.rate, c.row.End) <= sampleAt(p.native.rate, c.row.Start) {
+		return p.giveUp(c, dataset.Fail(dataset.TooShort, "it is shorter than a sample of its sound"))
+	}
 	if c.isCopied && !p.coded.copyTo(c) {
 		p.abandon(c, again)
 		return p.done(c)
@@ -249,7 +251,7 @@ func (p *pass) separateSound(ctx context.Context, c *clip) error {
 		return nil
 	}
 	if p.sound.next() == math.MinInt64 {
-		c.row.Errors = append(c.row.Errors, dataset.StageError{Stage: dataset.StageExtract, Class: dataset.Corrupt, Error: "its sound could not be decoded"})
+		c.row.Errors = append(c.row.Errors, dataset.StageError{Stage: dataset.StageExtract + "/audio", Class: dataset.Corrupt, Error: "its sound could not be decoded"})
 		return nil
 	}
 	start := sampleAt(p.sound.rate, c.row.Start)

@@ -26,6 +26,7 @@ type extraction struct {
 	numbered  int     // clips that have a number
 	longs     []*clip // to be split
 	again     []*clip // left to another pass
+	copies    []*clip // whose video was copied
 	decodeErr error   // the decoder's, of the first pass
 	decoded   float64 // seconds, up to the end of the last frame
 
@@ -120,6 +121,9 @@ func (e *extraction) extract(ctx context.Context) error {
 	}
 	if e.complained && e.lastEnd > 0 {
 		if damageErr := e.findDamage(ctx); damageErr != nil {
+			return damageErr
+		}
+		if damageErr := e.encodeDamaged(ctx); damageErr != nil {
 			return damageErr
 		}
 	}
@@ -234,6 +238,28 @@ func (e *extraction) encodeAgain(ctx context.Context) error {
 	return e.passOver(ctx, &m, known)
 }
 
+// encodeDamaged makes copied clips anew that have damaged packets: encoded, they
+// decode. Their rows take the place of those that wait.
+func (e *extraction) encodeDamaged(ctx context.Context) error {
+	damaged := slices.DeleteFunc(e.copies, func(c *clip) bool { return wordsFor("", e.damage.video, c.row.Start, c.row.End) == "" })
+	slices.SortFunc(damaged, func(a, b *clip) int { return cmp.Compare(a.start, b.start) })
+	for len(damaged) > 0 {
+		var rest []*clip // that overlap
+		for _, c := range damaged {
+			if n := len(e.again); n > 0 && e.again[n-1].end > c.start {
+				rest = append(rest, c)
+			} else {
+				e.again = append(e.again, c)
+			}
+		}
+		if err := e.encodeAgain(ctx); err != nil {
+			return err
+		}
+		damaged = rest
+	}
+	return nil
+}
+
 // passOver makes a pass over clips that are known beforehand, if there are any.
 func (e *extraction) passOver(ctx context.Context, m *media, known []*clip) error {
 	if len(known) == 0 {
@@ -298,9 +324,11 @@ func (e *extraction) done(c *clip) error {
 		e.longs = append(e.longs, c)
 		return nil
 	case again:
-		e.again = append(e.again, &clip{number: c.number, start: c.start, end: c.end,
-			row: dataset.Clip{ClipID: c.row.ClipID, Start: c.row.Start, End: c.row.End, Text: c.row.Text}})
+		e.again = append(e.again, c.afresh())
 		return nil
+	}
+	if c.isCopied && c.row.Status == dataset.OK {
+		e.copies = append(e.copies, c.afresh())
 	}
 	if c.row.Status == dataset.OK {
 		c.row.Subtitles = cuesWithin(e.tracks, c.row.Start, c.row.End)

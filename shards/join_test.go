@@ -97,6 +97,21 @@ func TestRepeatedSource(t *testing.T) {
 	}
 }
 
+// Of different media under one id, in two parts, the first keeps the id; the other
+// is a failure that is named.
+func TestOneIDForDifferentMedia(t *testing.T) {
+	p := parts(t)
+	other := testset.NewSource("b")
+	other.SHA256, other.URI = strings.Repeat("0", 64), "/other.mp4"
+	again := testset.Part{Sources: []*dataset.Source{other}, Rows: []testset.Row{testset.NewRow(testset.Make(t, 0, 0), "b.00000", 0)}}
+	env := newEnv(t, append(p, again))
+	write(t, env)
+	_, m := tuples(t, env.Out)
+	if c := m.Counts[StageShard]; c.Failed != 1 || len(m.Notes) != 1 || !strings.Contains(m.Notes[0], "the id names different media, /other.mp4 instead of") {
+		t.Errorf("%+v, notes %q", c, m.Notes)
+	}
+}
+
 // A set in which no source falls to train is all train.
 func TestTinySetIsTrain(t *testing.T) {
 	env := newEnv(t, parts(t)[:1])

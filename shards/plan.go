@@ -53,8 +53,8 @@ type planner struct {
 	env    *Env
 	schema *table.Schema[Tuple]
 	plan   *plan
-	// owner is the part that keeps a source whose id occurs in several.
-	owner map[string]int
+	// owner keeps a source whose id occurs in several parts.
+	owner map[string]owner
 	// allTrain puts every source into train.
 	allTrain bool
 	splits   map[string][]*shardPlan
@@ -153,9 +153,15 @@ func (p *planner) takes(r *joined, part int, keys map[string]bool) bool {
 		p.count(dataset.StageNormal, r.normal.Outcome)
 	}
 	owner, several := p.owner[r.clip.SourceID]
-	if several && owner != part || keys[r.clip.Key] {
-		p.count(StageShard, dataset.Outcome{Status: dataset.Skipped, Class: dataset.Policy})
+	if several && owner.part != part || keys[r.clip.Key] {
+		o := dataset.Outcome{Status: dataset.Skipped, Class: dataset.Policy}
 		note := fmt.Sprintf("source %s: part %d has it again; its clips there were left out", r.clip.SourceID, part)
+		if several && owner.sha256 != r.source.SHA256 {
+			o.Status = dataset.Failed
+			note = fmt.Sprintf("source %s: in part %d the id names different media, %s instead of %s; its clips there were left out",
+				r.clip.SourceID, part, r.source.URI, owner.uri)
+		}
+		p.count(StageShard, o)
 		if len(p.plan.notes) < maxNotes && !slices.Contains(p.plan.notes, note) {
 			p.plan.notes = append(p.plan.notes, note)
 		}
@@ -252,18 +258,24 @@ func (p *planner) partSizes(ctx context.Context, part int) ([]int64, error) {
 	return sizes, nil
 }
 
+// owner is a source of an id, and the part that it is in.
+type owner struct {
+	part        int
+	sha256, uri string
+}
+
 // owners tells for each source id that occurs in several parts which part keeps
 // it: the first in which it is OK. It holds 8 bytes a source while it looks.
-func owners(ctx context.Context, env *Env, parts int) (map[string]int, error) {
+func owners(ctx context.Context, env *Env, parts int) (map[string]owner, error) {
 	var hashes []uint64
-	each := func(do func(part int, s *dataset.Source)) error {
+	each := func(do func(part int, s *dataset.Source), more ...string) error {
 		for part := range parts {
 			_, err := dataset.ReadPart(ctx, env.Dataset, dataset.SourceSchema, dataset.StageIngest, part, func(s *dataset.Source) error {
 				if s.Status == dataset.OK {
 					do(part, s)
 				}
 				return nil
-			}, "source_id", "status")
+			}, append(more, "source_id", "status")...)
 			if err != nil {
 				return err
 			}
@@ -280,15 +292,15 @@ func owners(ctx context.Context, env *Env, parts int) (map[string]int, error) {
 			several[hashes[i]] = true
 		}
 	}
-	owner := map[string]int{}
+	first := map[string]owner{}
 	if len(several) == 0 {
-		return owner, nil
+		return first, nil
 	}
-	return owner, each(func(part int, s *dataset.Source) {
-		if _, seen := owner[s.ID]; !seen && several[hash64(s.ID)] {
-			owner[s.ID] = part
+	return first, each(func(part int, s *dataset.Source) {
+		if _, seen := first[s.ID]; !seen && several[hash64(s.ID)] {
+			first[s.ID] = owner{part, s.SHA256, s.URI}
 		}
-	})
+	}, "sha256", "uri")
 }
 
 func hash64(s string) uint64 {

@@ -344,7 +344,10 @@ func rangeIs(o storage.Object, offset int64, want []byte) bool {
 func (c *check) media(ctx context.Context, src **source) error {
 	stills := c.stills()
 	if c.t.Video.Bytes == nil {
-		return nil // nothing tells where in the source the rest is from
+		if !c.v.WithoutSources {
+			c.v.notCompared(SourceNoVideo)
+		}
+		return nil
 	}
 	clip, err := c.v.decode(ctx, c.t)
 	if broken := new(brokenMedia); errors.As(err, &broken) {

@@ -277,11 +277,11 @@ func (c *check) moments(m *clipMedia, stills []still) {
 
 // spread checks that uniform frame i lies near the middle of its segment, as far
 // as the clip has a frame there. Extraction chooses among 12 frames a second, of
-// a long clip among 64 to 128.
+// a long clip or of large pictures among fewer, but at least one a segment.
 func (c *check) spread(m *clipMedia, i int, time float64) {
 	middle := (float64(i) + 0.5) / float64(len(c.t.Frames)) * c.t.Duration
 	there := math.Abs(m.times[nearest(m.times, middle)] - middle)
-	if math.Abs(time-middle) > there+max(1./12, c.t.Duration/64)+timeSlack {
+	if math.Abs(time-middle) > there+max(1./12, c.t.Duration/float64(2*len(c.t.Frames)))+timeSlack {
 		c.problem("frames", "frame %d is at %v s, the middle of its segment at %v s", i, time, middle)
 	}
 }

@@ -132,7 +132,7 @@ func TestKilledAndResumedGivesTheSameBytes(t *testing.T) {
 	}
 }
 
-// killOnce kills the whole process group after a while; it tells whether the
+// killOnce kills the command after a while, which leaves its ffmpegs to themselves; it tells whether the
 // command had ended before.
 func killOnce(t *testing.T, cmd *exec.Cmd, after time.Duration) (ended bool) {
 	t.Helper()

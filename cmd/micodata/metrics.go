@@ -25,7 +25,7 @@ func (m *meters) part(d engine.PartDone) {
 	}
 	m.count(1, "micodata_parts_total", d.Stage)
 	r := d.Report
-	for status, n := range map[string]int{dataset.OK: r.OK, dataset.Failed: r.Failed, dataset.Skipped: r.Skipped} {
+	for status, n := range map[string]int{dataset.OK: r.OK, dataset.Failed: r.Failed, dataset.Skipped: r.Skipped, "passed_on": r.PassedOn} {
 		m.rows("micodata_rows_total", d.Stage, "status", status, n)
 	}
 	for class, n := range r.Classes {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -21,7 +22,7 @@ import (
 type progress struct {
 	err   io.Writer
 	log   *slog.Logger // json
-	total int          // parts, 0 while unknown
+	total atomic.Int64 // parts, 0 while unknown
 	bars  map[string]*progressbar.ProgressBar
 	sums  map[string]*dataset.Report // by stage, of what this run made
 	order []string
@@ -29,7 +30,8 @@ type progress struct {
 }
 
 func (a *app) newProgress(total int) *progress {
-	p := &progress{err: a.err, total: total, sums: map[string]*dataset.Report{}, kept: map[string]int{}}
+	p := &progress{err: a.err, sums: map[string]*dataset.Report{}, kept: map[string]int{}}
+	p.total.Store(int64(total))
 	switch f, ok := a.err.(*os.File); {
 	case a.global.logFormat == "json":
 		p.log = slog.New(slog.NewJSONHandler(a.err, nil))
@@ -37,6 +39,20 @@ func (a *app) newProgress(total int) *progress {
 		p.bars = map[string]*progressbar.ProgressBar{}
 	}
 	return p
+}
+
+// counted passes parts on, and learns from the last of them how many there are.
+func (p *progress) counted(parts partSource) partSource {
+	return func(yield func(engine.Part, error) bool) {
+		for part, err := range parts {
+			if err == nil && part.Last {
+				p.total.Store(int64(part.Index) + 1)
+			}
+			if !yield(part, err) {
+				return
+			}
+		}
+	}
 }
 
 // part takes one event; the engine never calls it twice at once.
@@ -54,13 +70,13 @@ func (p *progress) part(d engine.PartDone) {
 	case p.bars != nil:
 		bar, ok := p.bars[d.Stage]
 		if !ok {
-			total := p.total
-			if total == 0 {
-				total = -1 // a spinner: the list is still being read
-			}
-			bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(p.err), progressbar.OptionShowCount(),
+			// A spinner, while the list is still being read.
+			bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(p.err), progressbar.OptionShowCount(),
 				progressbar.OptionShowIts(), progressbar.OptionSetItsString("parts"), progressbar.OptionSetPredictTime(true))
 			p.bars[d.Stage] = bar
+		}
+		if total := p.total.Load(); total > 0 && bar.GetMax64() != total {
+			bar.ChangeMax64(total)
 		}
 		bar.Describe(fmt.Sprintf("%s (%d failed)", d.Stage, p.sums[d.Stage].Failed))
 		_ = bar.Add(1) // a terminal that cannot be drawn on is no reason to stop

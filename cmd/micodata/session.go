@@ -137,7 +137,7 @@ func (s *session) runStages(ctx context.Context, total int, parts partSource, st
 	local := &engine.Local{
 		Store: s.store, Slots: s.slots, Chains: 3, OnPart: onPart, Stop: s.app.signals.stop,
 	}
-	err := s.app.signals.gently(func() error { return local.Run(ctx, parts, stages) })
+	err := s.app.signals.gently(func() error { return local.Run(ctx, p.counted(parts), stages) })
 	p.summary()
 	if err == nil && s.app.signals.stopped() {
 		return engine.ErrInterrupted // the list may have been cut short

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"time"
 
@@ -139,28 +140,38 @@ func (s *session) buildInto(ctx context.Context, up *upstream, settings *shards.
 	if err := runStages(stages); err != nil {
 		return err
 	}
-	err = s.write(ctx, settings, out, label)
+	result, err := s.write(ctx, settings, out, label)
 	if errors.Is(err, shards.ErrNoTuples) {
 		return s.nothing(ctx, err.Error(), dataset.StageIngest, dataset.StageExtract)
 	}
 	if err != nil {
 		return err
 	}
+	if n := result.Stages[shards.StageShard].Failed; n > 0 && !s.work.AllowFailures {
+		return &failuresError{fmt.Sprintf("shard: %d clips were left out, since their source's id names different media in another part (notes in %s name them); the rest is complete",
+			n, out.Path(shards.ManifestName))}
+	}
 	return s.finish(ctx, failing...)
 }
 
 // write makes the training set from the dataset's parts.
-func (s *session) write(ctx context.Context, settings *shards.Settings, out storage.Store, label *labelers) error {
+func (s *session) write(ctx context.Context, settings *shards.Settings, out storage.Store, label *labelers) (shards.Result, error) {
 	begin := time.Now()
 	result, err := shards.Write(ctx, shards.Env{
 		Dataset: s.store, Out: out, Settings: *settings, Frozen: s.frozen, Labels: label.outputs, Version: version(), Models: label.models,
 	})
 	if err != nil {
-		return err
+		return result, err
+	}
+	took := time.Since(begin)
+	if s.app.global.logFormat == "json" {
+		slog.New(slog.NewJSONHandler(s.app.err, nil)).Info("set done", "tuples", result.Tuples, "shards", result.Shards,
+			"bytes", result.Bytes, "seconds", took.Seconds(), "out", out.Path(""))
+		return result, nil
 	}
 	fmt.Fprintf(s.app.err, "shard: %d tuples in %d shards, %.1f MB, in %s: %s\n",
-		result.Tuples, result.Shards, float64(result.Bytes)/1e6, time.Since(begin).Round(10*time.Millisecond), out.Path(""))
-	return nil
+		result.Tuples, result.Shards, float64(result.Bytes)/1e6, took.Round(10*time.Millisecond), out.Path(""))
+	return result, nil
 }
 
 // isUsage tells mistakes of the user that other packages found.

@@ -394,10 +394,19 @@ func (l labelFlags) outputs() ([]string, error) {
 		case "normal":
 			out = append(out, dataset.StageNormal)
 		default:
-			return nil, usagef("labels: %q is not known here; depth and normal are", name)
+			return nil, unknownLabel(name)
 		}
 	}
 	return out, nil
+}
+
+// unknownLabel tells a labeler that this version lacks from a mistyped one.
+func unknownLabel(name string) error {
+	switch name {
+	case "caption", "audio_caption", "asr":
+		return &missingError{[]string{fmt.Sprintf("a labeler for %s: this version has none; leave it out of --labels, and give captions by --text-col, subtitles or files beside the media", name)}}
+	}
+	return usagef("labels: %q is not known here; depth and normal are", name)
 }
 
 // partCount is the number of parts that a stage has made; none is a usage

@@ -57,6 +57,20 @@ func parseConfig(data []byte) (*config, error) {
 	return &config{record: *record, annexB: true}, nil
 }
 
+// checkSize makes sure that the parameter sets are of pictures of that size.
+func (c *config) checkSize(width, height int) error {
+	for _, nalu := range c.record.SPSnalus {
+		sps, err := avc.ParseSPSNALUnit(nalu, false)
+		if err != nil {
+			return fmt.Errorf("sequence parameter set: %w", err)
+		}
+		if int(sps.Width) != width || int(sps.Height) != height {
+			return fmt.Errorf("the parameter sets are of %dx%d, not %dx%d", sps.Width, sps.Height, width, height)
+		}
+	}
+	return nil
+}
+
 func (c *config) sampleEntry(v *Video) *mp4ff.VisualSampleEntryBox {
 	entry := mp4ff.CreateVisualSampleEntryBox("avc1", uint16(v.Width), uint16(v.Height), &c.record)
 	entry.CompressorName = ""

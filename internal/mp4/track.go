@@ -58,6 +58,9 @@ func videoTrack(v *Video) (*track, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := config.checkSize(v.Width, v.Height); err != nil {
+		return nil, err
+	}
 	t.entry = config.sampleEntry(v)
 	for i, s := range v.Samples {
 		data, err := config.sample(s.Data)
