@@ -188,3 +188,54 @@ func TestMalformedSpansAreRows(t *testing.T) {
 		t.Errorf("%+v, %g to %g", rows[2].Text, rows[3].Start, rows[3].End)
 	}
 }
+
+// combing tells how much lines differ from their neighbours, for each bit that
+// they differ from the line after these: above 1 in the moving parts of a picture
+// of two moments, below in one of one.
+func combing(frames [][]byte, w, h int) float64 {
+	near, far := 0, 0
+	abs := func(a, b byte) int { return max(int(a)-int(b), int(b)-int(a)) }
+	for _, f := range frames {
+		for y := range h - 2 {
+			for x := range w {
+				at := y*w + x
+				near += abs(f[at], f[at+w])
+				far += abs(f[at], f[at+2*w])
+			}
+		}
+	}
+	return float64(near) / float64(max(1, far))
+}
+
+func TestInterlacedPicturesAreOneMoment(t *testing.T) {
+	for _, name := range []string{"interlaced_h264", "interlaced_mpeg2"} {
+		t.Run(name, func(t *testing.T) {
+			path := testmedia.File(t, name)
+			before, w, h, _ := testmedia.DecodeGray(t, path)
+			row := newWorkplace(t, source(t, path)).run(t)[0]
+			after, _, _, _ := testmedia.DecodeGray(t, testmedia.Blob(t, "clip.mp4", row.Video.Bytes))
+			img := decodeJPEG(t, row.Image.Bytes).(*image.YCbCr)
+			var still []byte
+			for y := range h {
+				still = append(still, img.Y[y*img.YStride:][:w]...)
+			}
+			source, clip, stored := combing(before, w, h), combing(after, w, h), combing([][]byte{still}, w, h)
+			if clip > 0.85*source || stored > 0.85*source {
+				t.Errorf("combing: %.2f of the source, %.2f of the clip, %.2f of the key frame", source, clip, stored)
+			}
+		})
+	}
+}
+
+// TestDiffuseWhiteOfHighDynamicRange has 203 cd/m2, diffuse white, in the left
+// half, which is neither dark, as it is without tone mapping, nor clipped, and
+// 1000 cd/m2 in the right, which is white.
+func TestDiffuseWhiteOfHighDynamicRange(t *testing.T) {
+	row := newWorkplace(t, source(t, testmedia.File(t, "hdr10_pq"))).run(t)[0]
+	img := decodeJPEG(t, row.Image.Bytes).(*image.YCbCr)
+	s := img.Bounds().Size()
+	left, right := img.Y[s.Y/2*img.YStride+s.X/4], img.Y[s.Y/2*img.YStride+s.X*3/4]
+	if left < 185 || left > 235 || right < 245 {
+		t.Errorf("luma %d and %d", left, right)
+	}
+}

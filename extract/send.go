@@ -191,7 +191,8 @@ func (p *pass) trim(c *clip) error {
 	if end < wholeShare*promised {
 		return dataset.Fail(dataset.Corrupt, "decoding ended at %.3f s of %.3f s", end, p.m.end)
 	}
-	if end = max(end, p.m.end); c.row.End > end {
+	// A span without a frame keeps the times given.
+	if end = max(end, p.m.end); c.begun && c.row.End > end {
 		c.row.End, c.end = end, p.m.clock.ticks(end)
 	}
 	return nil
