@@ -37,7 +37,7 @@ nocgo:
 	CGO_ENABLED=0 go build -o /dev/null ./cmd/micodata
 
 unit:
-	go test -race -timeout 20m ./...
+	go test -race -timeout 40m ./...
 
 # A finished set, read by the libraries that users read it with.
 consumers: build $(VENV)/ready
