@@ -197,9 +197,10 @@ func (g grid) filter() string {
 
 // copiedPackets makes packets alike, whatever the container has: start codes
 // instead of lengths, parameter sets before each IDR picture, and a time, which
-// NUT wants. Where the container, as AVI, has only that of decoding, clips with
-// B-frames are not exact and will not be copied.
-const copiedPackets = `h264_mp4toannexb,setts=pts=if(eq(PTS\,NOPTS)\,DTS\,PTS)`
+// NUT wants. Where the container, as AVI, has only that of decoding, it is one
+// that no frame has, so that the packet is not copied: when it is shown is not
+// known.
+const copiedPackets = `h264_mp4toannexb,setts=pts=if(eq(PTS\,NOPTS)\,DTS+1099511627776\,PTS)`
 
 func (m *media) outputArgs(f feed) []string {
 	var args []string
