@@ -279,3 +279,21 @@ func TestSpanBelowASample(t *testing.T) {
 		t.Errorf("%d rows, %s %s, %s", len(rows), rows[0].Class, rows[0].Error, rows[1].Status)
 	}
 }
+
+// TestPacketsWithoutTimes are an AVI's: taken for times of showing, those of
+// decoding would put B-frames at each other's.
+func TestPacketsWithoutTimes(t *testing.T) {
+	path := ffmpegTo(t, "a.avi", "-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=6", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-g", "25", "-bf", "3")
+	s := source(t, path)
+	s.Spans = []dataset.Span{{Start: 1, End: 3}, {Start: 3, End: 4}}
+	w := newWorkplace(t, s)
+	w.env.Settings.ClipMode = "copy"
+	for _, row := range w.run(t) {
+		// Players go by the times: in their order frames must decode.
+		out, err := exec.Command("ffmpeg", "-nostdin", "-v", "error", "-xerror", "-i", testmedia.Blob(t, "clip.mp4", row.Video.Bytes),
+			"-fps_mode", "passthrough", "-enc_time_base", "-1", "-c:v", "rawvideo", "-an", "-f", "nut", "-y", os.DevNull).CombinedOutput()
+		if err != nil || len(out) > 0 {
+			t.Errorf("%s: %v %s", row.Key, err, out)
+		}
+	}
+}
