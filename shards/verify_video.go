@@ -302,8 +302,9 @@ func nearest(times []float64, t float64) int {
 }
 
 // closest is the frame among k and its two neighbours on each side that looks
-// most like the still. A neighbour must be clearly closer: where little moves,
-// the encoders' noise decides, and nothing can be said.
+// most like the still. A neighbour must be clearly closer, and be the still's
+// picture: where little moves, or clips are poor, the encoders' noise decides, and
+// nothing can be said.
 func closest(s *thumb, frames []thumb, k int) int {
 	own := unlike(s, &frames[k])
 	best, least := k, own
@@ -312,7 +313,7 @@ func closest(s *thumb, frames []thumb, k int) int {
 			best, least = i, d
 		}
 	}
-	if least < own*clearly && own-least > noise {
+	if least < own*clearly && own-least > noise && least < same {
 		return best
 	}
 	return k
@@ -323,4 +324,5 @@ func closest(s *thumb, frames []thumb, k int) int {
 const (
 	clearly = 0.6
 	noise   = 0.0005
+	same    = 4 * noise
 )
