@@ -22,12 +22,6 @@ type track struct {
 	cues []subtitle.Cue // on the source's clock
 }
 
-// maxSubtitleBytes bounds a subtitle file: a day of talk is 2 MiB.
-const maxSubtitleBytes = 16 << 20
-
-// textSubtitles are the codecs of subtitles that are text.
-var textSubtitles = []string{"mov_text", "subrip", "srt", "text", "ass", "ssa", "webvtt"}
-
 // subtitles reads the sidecars of a source and its embedded tracks, in this
 // order. Those that cannot be read are as if they were not there.
 func (e *extraction) subtitles(ctx context.Context, probe *ffmpeg.Probe) ([]track, error) {
@@ -61,12 +55,12 @@ func readSidecar(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxSubtitleBytes))
+	return io.ReadAll(io.LimitReader(f, subtitle.MaxBytes))
 }
 
 // embedded extracts the text tracks of the media, all by one run of ffmpeg.
 func (e *extraction) embedded(ctx context.Context, probe *ffmpeg.Probe) ([]track, error) {
-	streams := slices.DeleteFunc(probe.SubtitleStreams(), func(s ffmpeg.Stream) bool { return !slices.Contains(textSubtitles, s.Codec) })
+	streams := slices.DeleteFunc(probe.SubtitleStreams(), func(s ffmpeg.Stream) bool { return !subtitle.IsText(s.Codec) })
 	if len(streams) == 0 {
 		return nil, nil
 	}
@@ -87,7 +81,7 @@ func (e *extraction) embedded(ctx context.Context, probe *ffmpeg.Probe) ([]track
 		r := p.Output(i)
 		g.Go(func() (err error) {
 			defer r.Close()
-			texts[i], err = io.ReadAll(io.LimitReader(r, maxSubtitleBytes))
+			texts[i], err = io.ReadAll(io.LimitReader(r, subtitle.MaxBytes))
 			return err
 		})
 	}

@@ -26,12 +26,6 @@ type textTrack struct {
 	cues []subtitle.Cue // on the source's clock
 }
 
-// maxSubtitleBytes bounds a subtitle file.
-const maxSubtitleBytes = 16 << 20
-
-// textSubtitles are the codecs of subtitles that are text.
-var textSubtitles = []string{"mov_text", "subrip", "srt", "text", "ass", "ssa", "webvtt"}
-
 // textTracks reads a source's subtitles: the files beside it, then the tracks
 // inside.
 func (v *verifier) textTracks(ctx context.Context, s *source, probe *ffmpeg.Probe) ([]textTrack, error) {
@@ -114,12 +108,12 @@ func readText(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxSubtitleBytes))
+	return io.ReadAll(io.LimitReader(f, subtitle.MaxBytes))
 }
 
 // embedded extracts the text tracks of a medium by one run of ffmpeg.
 func (v *verifier) embedded(ctx context.Context, path string, probe *ffmpeg.Probe) ([]textTrack, error) {
-	streams := slices.DeleteFunc(probe.SubtitleStreams(), func(s ffmpeg.Stream) bool { return !slices.Contains(textSubtitles, s.Codec) })
+	streams := slices.DeleteFunc(probe.SubtitleStreams(), func(s ffmpeg.Stream) bool { return !subtitle.IsText(s.Codec) })
 	if len(streams) == 0 {
 		return nil, nil
 	}
@@ -140,7 +134,7 @@ func (v *verifier) embedded(ctx context.Context, path string, probe *ffmpeg.Prob
 		g.Go(func() (err error) {
 			r := p.Output(i)
 			defer r.Close()
-			texts[i], err = io.ReadAll(io.LimitReader(r, maxSubtitleBytes))
+			texts[i], err = io.ReadAll(io.LimitReader(r, subtitle.MaxBytes))
 			return err
 		})
 	}

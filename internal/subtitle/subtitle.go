@@ -134,3 +134,12 @@ func plain(lines []string) string {
 		return r
 	}, strings.Join(kept, "\n"))
 }
+
+// MaxBytes bounds a subtitle file: a day of talk is 2 MiB.
+const MaxBytes = 16 << 20
+
+// IsText tells whether a codec, by ffmpeg's name, is one of subtitles that are
+// text.
+func IsText(codec string) bool {
+	return slices.Contains([]string{"mov_text", "subrip", "srt", "text", "ass", "ssa", "webvtt"}, codec)
+}
