@@ -10,9 +10,12 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"micodata/internal/ffmpeg"
 )
 
 func main() {
+	ffmpeg.BatchScheduling()
 	in := newInterrupts(context.Background())
 	code := run(in.ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}, in)
 	in.release()

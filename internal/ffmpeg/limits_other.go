@@ -12,3 +12,6 @@ const maxRSSUnit = 1
 func (l Limits) apply(int) error { return nil }
 
 func widen(*os.File) {}
+
+// BatchScheduling does nothing: the policy is Linux's.
+func BatchScheduling() {}

@@ -18,6 +18,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: cuts VIDEO")
 		os.Exit(2)
 	}
+	ffmpeg.BatchScheduling()
 	frames, cuts, err := find(context.Background(), os.Args[1])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cuts:", err)
