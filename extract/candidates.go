@@ -118,16 +118,16 @@ type grid int
 
 // motionGrid is the grid whose frames are compared for a clip's motion, so that
 // the measure does not depend on how many frames are asked for.
-const motionGrid grid = 12
+const motionGrid grid = 10
 
 // stillsGrid leaves of clips that last at least shortest seconds enough to
-// choose n uniform frames from: at 12 Hz, eight of a second lie at most 1/24 s
-// from where they are asked. Clips have four frames of it at least, since a
-// period and up to a frame pass before the next one, and a given span is up to a
-// frame shorter than it says.
+// choose n uniform frames from: at 10 Hz, eight of a second are different ones and
+// lie at most 1/20 s and half a frame from where they are asked. Clips have four
+// frames of it at least, since a period and up to a frame pass before the next
+// one, and a given span is up to a frame shorter than it says.
 func stillsGrid(n int, shortest float64) grid {
 	const most = 1000 // Hz: above all cameras'
-	hz := math.Ceil(max(1.5*float64(n), 4) / shortest)
+	hz := math.Ceil(max(1.25*float64(n), 4) / shortest)
 	if !(hz < most) {
 		return 0
 	}

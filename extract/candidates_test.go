@@ -109,10 +109,45 @@ func TestGridsFollowWhatIsAsked(t *testing.T) {
 		shortest float64
 		want     grid
 	}{
-		{8, 1, 12}, {8, 60, 12}, {1, 1, 12}, {8, 0.5, 24}, {32, 1, 48}, {1, 0.25, 24}, {12, 1, 24}, {8, 0, 0}, {64, 0.01, 0},
+		{8, 1, 10}, {8, 60, 10}, {1, 1, 10}, {8, 0.5, 20}, {32, 1, 40}, {1, 0.25, 20}, {12, 1, 20}, {8, 0, 0}, {64, 0.01, 0},
 	} {
 		if got := stillsGrid(c.frames, c.shortest); got != c.want {
 			t.Errorf("%d frames of %g s: %d Hz, want %d", c.frames, c.shortest, got, c.want)
+		}
+	}
+}
+
+// TestFramesOfTheShortestClipDiffer goes through where a clip of the shortest
+// length may begin on the grid.
+func TestFramesOfTheShortestClipDiffer(t *testing.T) {
+	const clock = 1000000
+	for _, n := range []int{8, 12, 32} {
+		for _, rate := range []float64{15, 24000. / 1001, 24, 25, 30000. / 1001, 30, 50, 60, 120} {
+			g := stillsGrid(n, 1)
+			if rate < 2*float64(n) {
+				continue // there are hardly n frames to choose from
+			}
+			for first := range 300 {
+				c, p := candidates{most: 2 * n}, picker{grid: g}
+				start := float64(first) / rate
+				end := start
+				for i := first; end < start+1; i++ {
+					if p.takes(float64(i) / rate) {
+						c.add(packet{at: int64(math.Round(float64(i) / rate * clock))}, func(packet) {})
+					}
+					end = float64(i+1) / rate
+				}
+				picked := c.uniform(n, int64(start*clock), int64(end*clock))
+				if len(slices.Compact(slices.Clone(picked))) < n {
+					t.Fatalf("%d frames at %.2f Hz from frame %d on: candidates %v are chosen of %d", n, rate, first, picked, len(c.frames))
+				}
+				for i, k := range picked {
+					off := math.Abs(float64(c.frames[k].at)/clock - start - (float64(i)+0.5)/float64(n)*(end-start))
+					if off > 0.5/float64(g)+0.5/rate+1e-3 {
+						t.Fatalf("%d frames at %.2f Hz from frame %d on: frame %d is %.3f s off its middle", n, rate, first, i, off)
+					}
+				}
+			}
 		}
 	}
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """CPU seconds of micodata beside the floor that bare ffmpeg sets, in one run.
 
-    tools/bench/bench.py bin/micodata testdata/media --cuts bin/cuts [--hour] [--runs 3]
+    tools/bench/bench.py bin/micodata testdata/media --cuts bin/cuts [--hour] [--rounds 5]
 
-Floors and micodata take turns, so that a noisy machine is noisy for both; each
-figure is the least of the runs, user + system, children included. All of it is
-bound to one CPU: a floor is one process on one thread, micodata three at a time,
+Floors and micodata take turns, so that a machine whose speed drifts drifts for
+both; figures are medians over the rounds, user + system, children included, and
+a ratio is the median of the rounds' own. All of it is bound to one CPU: a floor is one process on one thread, micodata three at a time,
 and where two hardware threads share a core, CPU seconds of two busy ones count
 more than the same work on one. Only Python's standard library is needed.
 """
@@ -17,6 +17,7 @@ import pathlib
 import platform
 import shutil
 import stat
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -73,14 +74,9 @@ def note(pid, who, rss):
         pass
 
 
-def least(runs, *jobs):
-    """The least CPU of each job over some rounds in which each has its turn."""
-    best = [None] * len(jobs)
-    for _ in range(runs):
-        for i, job in enumerate(jobs):
-            cpu = job()
-            best[i] = cpu if best[i] is None else min(best[i], cpu)
-    return best
+def in_turn(rounds, *jobs):
+    """The CPU of each job in each of some rounds in which all have their turn."""
+    return list(zip(*[[job() for job in jobs] for _ in range(rounds)]))
 
 
 def ffmpeg(*args):
@@ -164,8 +160,11 @@ class Micodata:
 
 
 def row(name, ours, floor, limit):
-    ratio = ours / floor
-    print(f"| {name} | {floor:.2f} | {ours:.2f} | {ratio:.2f} | {limit} |{'' if ratio <= limit else ' over'}")
+    """Prints medians: of both, and of the ratios of each round, with their range."""
+    ratios = sorted(a / b for a, b in zip(ours, floor))
+    ratio = statistics.median(ratios)
+    print(f"| {name} | {statistics.median(floor):.2f} | {statistics.median(ours):.2f} | {ratio:.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f}) | {limit} |"
+          + ("" if ratio <= limit else " over"), flush=True)
 
 
 def main():
@@ -173,7 +172,7 @@ def main():
     ap.add_argument("binary", type=lambda p: str(pathlib.Path(p).resolve()))
     ap.add_argument("samples", type=pathlib.Path)
     ap.add_argument("--cuts", required=True, help="the built tools/bench/cuts")
-    ap.add_argument("--runs", type=int, default=3)
+    ap.add_argument("--rounds", type=int, default=5)
     ap.add_argument("--hour", action="store_true", help="also an hour of 720p, for memory")
     args = ap.parse_args()
     one_cpu()
@@ -199,22 +198,22 @@ def run(args, source, seconds, cache, tmp):
 
     kept = {}
     print("\n| work | floor, CPU s | micodata, CPU s | ratio | limit |\n| --- | --- | --- | --- | --- |")
-    floor, cuts, frames = least(
-        args.runs, decode,
+    floor, cuts, frames = in_turn(
+        args.rounds, decode,
         lambda: cpu_of([args.cuts, source], stdout=subprocess.DEVNULL)[0],
         lambda: m.extract("--clip-mode", "none", "--cut-threshold", "27"))
     row("cuts alone, exact / single-thread decode", cuts, floor, 1.3)
     row("cuts + audio + 8 frames and the key frame / the same decode", frames, floor, 1.5)
     rss = {}
-    floor360, all360 = least(args.runs, segments(360), lambda: m.extract("--cut-threshold", "27", rss=rss, keep=kept))
+    floor360, all360, mico = in_turn(
+        args.rounds, segments(360), lambda: m.extract("--cut-threshold", "27", rss=rss, keep=kept), m.extract)
     row("all of extract, clips at 360 lines / segment pass at 360", all360, floor360, 1.3)
-    floor720, all720 = least(args.runs, segments(720), lambda: m.extract("--cut-threshold", "27", "--clip-height", "source"))
-    (mico,) = least(args.runs, lambda: m.extract())
+    row("the same with threshold 11.5, where most scenes are too short to keep / the same pass", mico, floor360, 1.3)
+    floor720, all720 = in_turn(args.rounds, segments(720), lambda: m.extract("--cut-threshold", "27", "--clip-height", "source"))
     row("all of extract, clips at 720 lines / segment pass at 720", all720, floor720, 1.2)
-    row("the same with threshold 11.5, where most scenes are too short to keep / segment pass at 360", mico, floor360, 1.3)
     clips = next(s for s in kept["status"] if s["stage"] == "extract")
-    print(f"\n{clips['ok']} clips, {clips['skipped']} scenes below the shortest; {1000 * all360 / seconds:.0f} CPU ms a video second at 360 lines, "
-          f"{1000 * all720 / seconds:.0f} at 720; micodata's own process, cut scoring and pipes included, {100 * rss['own share']:.0f}% of the CPU at 360; peak resident: micodata {rss['micodata'] / 1e6:.0f} MB, ffmpeg {rss['ffmpeg'] / 1e6:.0f} MB")
+    print(f"\n{clips['ok']} clips, {clips['skipped']} scenes below the shortest; {1000 * statistics.median(all360) / seconds:.0f} CPU ms a video second at 360 lines, "
+          f"{1000 * statistics.median(all720) / seconds:.0f} at 720; micodata's own process, cut scoring and pipes included, {100 * rss['own share']:.0f}% of the CPU at 360; peak resident: micodata {rss['micodata'] / 1e6:.0f} MB, ffmpeg {rss['ffmpeg'] / 1e6:.0f} MB")
     binary, log = counting_ffmpeg(tmp)
     m.extract("--ffmpeg", str(binary))
     starts = [s for s in log.read_text().splitlines() if s]
