@@ -59,14 +59,22 @@ func exitCode(err error) int {
 	return exitFailures
 }
 
+// logger is what says everything with --log-format json, and else nil.
+func (a *app) logger() *slog.Logger {
+	if a.global.logFormat != "json" {
+		return nil
+	}
+	return slog.New(slog.NewJSONHandler(a.err, nil))
+}
+
 // printError writes one line: what, where, what to do.
 func (a *app) printError(err error) {
 	msg := oneLine(err.Error())
 	if errors.Is(err, context.Canceled) {
-		msg = "stopped; the same command goes on from what is committed"
+		msg = "stopped; what was committed stays, and the same command goes on from there"
 	}
-	if a.global.logFormat == "json" {
-		slog.New(slog.NewJSONHandler(a.err, nil)).Error(msg, "exit", exitCode(err))
+	if log := a.logger(); log != nil {
+		log.Error(msg, "exit", exitCode(err))
 		return
 	}
 	fmt.Fprintf(a.err, "micodata: error: %s\n", msg)
@@ -88,8 +96,8 @@ func oneLine(msg string) string {
 
 // note tells something that changes how the command works but not what it makes.
 func (a *app) note(msg string) {
-	if a.global.logFormat == "json" {
-		slog.New(slog.NewJSONHandler(a.err, nil)).Info(msg)
+	if log := a.logger(); log != nil {
+		log.Info(msg)
 		return
 	}
 	fmt.Fprintf(a.err, "micodata: %s\n", oneLine(msg))

@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"sync"
@@ -28,8 +27,8 @@ func main() {
 type interrupts struct {
 	ctx    context.Context //nolint:containedctx // the one context that signals end
 	cancel context.CancelFunc
-	stop   chan struct{} // closed: begin nothing new
-	gentle atomic.Bool   // stages run
+	stop   chan struct{}                // closed: begin nothing new
+	gentle atomic.Pointer[func(string)] // stages run; how to say something meanwhile
 	done   chan struct{}
 	wg     sync.WaitGroup
 }
@@ -52,8 +51,8 @@ func newInterrupts(parent context.Context) *interrupts {
 			return
 		}
 		close(in.stop)
-		if in.gentle.Load() {
-			fmt.Fprintln(os.Stderr, "micodata: finishing what is begun; interrupt again to stop now")
+		if say := in.gentle.Load(); say != nil {
+			(*say)("finishing what is begun; interrupt again to stop now")
 			select {
 			case <-signals:
 			case <-in.done:
@@ -70,10 +69,11 @@ func newInterrupts(parent context.Context) *interrupts {
 	return in
 }
 
-// gently runs work that ends well by itself once stop is closed.
-func (in *interrupts) gently(work func() error) error {
-	in.gentle.Store(true)
-	defer in.gentle.Store(false)
+// gently runs work that ends well by itself once stop is closed, which say tells
+// the user then.
+func (in *interrupts) gently(say func(string), work func() error) error {
+	in.gentle.Store(&say)
+	defer in.gentle.Store(nil)
 	return work()
 }
 

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
 	"micodata/dataset"
@@ -20,23 +19,28 @@ import (
 // progress shows parts as they are done: bars on a terminal, a line a part on a
 // pipe, slog JSON on request.
 type progress struct {
-	err   io.Writer
-	log   *slog.Logger // json
-	total atomic.Int64 // parts, 0 while unknown
-	bars  map[string]*progressbar.ProgressBar
+	app   *app
+	err   io.Writer                  // below the bars, once they are closed
+	log   *slog.Logger               // json
+	total atomic.Int64               // parts, 0 while unknown
+	bars  *bars                      // nil: no terminal
 	sums  map[string]*dataset.Report // by stage, of what this run made
 	order []string
 	kept  map[string]int
 }
 
-func (a *app) newProgress(total int) *progress {
-	p := &progress{err: a.err, sums: map[string]*dataset.Report{}, kept: map[string]int{}}
+// newProgress shows the progress of stages until summary; until then, notes go
+// above the bars, if there are any.
+func (a *app) newProgress(total int, stages []engine.Stage) *progress {
+	p := &progress{app: a, err: a.err, log: a.logger(), sums: map[string]*dataset.Report{}, kept: map[string]int{}}
 	p.total.Store(int64(total))
-	switch f, ok := a.err.(*os.File); {
-	case a.global.logFormat == "json":
-		p.log = slog.New(slog.NewJSONHandler(a.err, nil))
-	case ok && term.IsTerminal(int(f.Fd())):
-		p.bars = map[string]*progressbar.ProgressBar{}
+	if f, ok := a.err.(*os.File); ok && p.log == nil && term.IsTerminal(int(f.Fd())) {
+		var names []string
+		for _, s := range stages {
+			names = append(names, s.Name)
+		}
+		p.bars = newBars(f, func() int { return columns(f) }, names)
+		a.err = p.bars
 	}
 	return p
 }
@@ -68,18 +72,7 @@ func (p *progress) part(d engine.PartDone) {
 	}
 	switch {
 	case p.bars != nil:
-		bar, ok := p.bars[d.Stage]
-		if !ok {
-			// A spinner, while the list is still being read.
-			bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(p.err), progressbar.OptionShowCount(),
-				progressbar.OptionShowIts(), progressbar.OptionSetItsString("parts"), progressbar.OptionSetPredictTime(true))
-			p.bars[d.Stage] = bar
-		}
-		if total := p.total.Load(); total > 0 && bar.GetMax64() != total {
-			bar.ChangeMax64(total)
-		}
-		bar.Describe(fmt.Sprintf("%s (%d failed)", d.Stage, p.sums[d.Stage].Failed))
-		_ = bar.Add(1) // a terminal that cannot be drawn on is no reason to stop
+		p.bars.done(d.Stage, p.sums[d.Stage].Failed, p.total.Load())
 	case d.Kept: // nothing was done, nothing to say
 	case p.log != nil:
 		p.log.Info("part done", "stage", d.Stage, "part", d.Part, "rows", d.Report.Rows, "ok", d.Report.OK,
@@ -91,13 +84,13 @@ func (p *progress) part(d engine.PartDone) {
 
 // summary prints the run's accounts, and which stage was the bottleneck.
 func (p *progress) summary() {
+	if p.bars != nil {
+		p.bars.close()
+		p.app.err = p.err
+	}
 	var slowest string
 	for _, stage := range p.order {
 		r := p.sums[stage]
-		if p.bars != nil {
-			_ = p.bars[stage].Exit()
-			fmt.Fprintln(p.err)
-		}
 		if r.Rows > 0 && (slowest == "" || r.Cost.Wall > p.sums[slowest].Cost.Wall) {
 			slowest = stage
 		}

@@ -126,7 +126,7 @@ func checkFolder(dir, mark string, create bool) error {
 
 // runStages takes parts through stages and shows their progress.
 func (s *session) runStages(ctx context.Context, total int, parts partSource, stages []engine.Stage) error {
-	p := s.app.newProgress(total)
+	p := s.app.newProgress(total, stages)
 	onPart := p.part
 	if s.meters != nil {
 		onPart = func(d engine.PartDone) {
@@ -137,7 +137,7 @@ func (s *session) runStages(ctx context.Context, total int, parts partSource, st
 	local := &engine.Local{
 		Store: s.store, Slots: s.slots, Chains: 3, OnPart: onPart, Stop: s.app.signals.stop,
 	}
-	err := s.app.signals.gently(func() error { return local.Run(ctx, p.counted(parts), stages) })
+	err := s.app.signals.gently(s.app.note, func() error { return local.Run(ctx, p.counted(parts), stages) })
 	p.summary()
 	if err == nil && s.app.signals.stopped() {
 		return engine.ErrInterrupted // the list may have been cut short

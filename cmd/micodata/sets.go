@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"time"
 
@@ -164,8 +163,8 @@ func (s *session) write(ctx context.Context, settings *shards.Settings, out stor
 		return result, err
 	}
 	took := time.Since(begin)
-	if s.app.global.logFormat == "json" {
-		slog.New(slog.NewJSONHandler(s.app.err, nil)).Info("set done", "tuples", result.Tuples, "shards", result.Shards,
+	if log := s.app.logger(); log != nil {
+		log.Info("set done", "tuples", result.Tuples, "shards", result.Shards,
 			"bytes", result.Bytes, "seconds", took.Seconds(), "out", out.Path(""))
 		return result, nil
 	}
