@@ -21,6 +21,9 @@ type candidates struct {
 const (
 	maxCandidates  = 64
 	candidateBytes = 96 << 20
+	// maxStills is what they may take at all: those of 8 frames of an 8K picture
+	// take 760 MiB.
+	maxStills = 1 << 30
 )
 
 // mostCandidates is how many frames of the given size in bytes are kept for n

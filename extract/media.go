@@ -33,6 +33,10 @@ func newMedia(path string, probe *ffmpeg.Probe, s Settings, isCut bool) (*media,
 		color: coloursOf(v),
 		clock: clockOf(video.TimeBase),
 	}
+	if n := m.image.bytes(); mostCandidates(s.Frames, n)*n > maxStills {
+		return nil, dataset.Fail(dataset.TooLarge, "%d frames chosen of pictures of %dx%d would take %d MiB; the limit is %d: ask for fewer (--frames) or smaller ones (--image-max)",
+			s.Frames, m.image.w, m.image.h, mostCandidates(s.Frames, n)*n>>20, maxStills>>20)
+	}
 	// A clock that is a part of the source's only can be off by a tick after a
 	// seek to a whole second.
 	isFraction := video.TimeBase.Num != 1

@@ -3,6 +3,7 @@ package extract
 import (
 	"testing"
 
+	"micodata/dataset"
 	"micodata/internal/ffmpeg"
 )
 
@@ -29,6 +30,27 @@ func TestSizes(t *testing.T) {
 		}
 		if got := smallSize(shown, 384, 1280); got != test.small {
 			t.Errorf("%+v: uniform frames %v, want %v", test.v, got, test.small)
+		}
+	}
+}
+
+// TestCandidatesAreBounded asks for more, of larger pictures, than may be held.
+func TestCandidatesAreBounded(t *testing.T) {
+	for _, test := range []struct {
+		frames, longest int
+		ok              bool
+	}{
+		{8, 7680, true}, {64, 1920, true}, {64, 3840, false}, {16, 7680, false},
+	} {
+		s := DefaultSettings()
+		s.Frames, s.ImageMax = test.frames, test.longest
+		probe := &ffmpeg.Probe{Streams: []ffmpeg.Stream{{
+			Type: "video", Codec: "hevc", TimeBase: ffmpeg.Rational{Num: 1, Den: 12800},
+			Video: ffmpeg.Video{Width: 7680, Height: 4320, PixelFormat: "yuv420p"},
+		}}}
+		_, err := newMedia("8k.mp4", probe, s, false)
+		if item, is := dataset.AsItem(err); (err == nil) != test.ok || err != nil && (!is || item.Class != dataset.TooLarge) {
+			t.Errorf("%d frames of up to %d pixels: %v", test.frames, test.longest, err)
 		}
 	}
 }
