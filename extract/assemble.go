@@ -50,6 +50,7 @@ func muxVideo(c *clip, k *collector) ([]byte, error) {
 	}}
 	if c.isCopied {
 		movie.Video.Config = c.frames[0].data // an IDR picture, with its parameter sets
+		movie.Video.Color = taggedColor(m.video.Video)
 	} else {
 		header := k.headers[videoLane]
 		if header.TimeBase != base {

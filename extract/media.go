@@ -61,7 +61,7 @@ func newMedia(path string, probe *ffmpeg.Probe, s Settings, isCut bool) (*media,
 func (m *media) isCopyable() bool {
 	v := m.video.Video
 	isProgressive := v.FieldOrder == "" || v.FieldOrder == "progressive" || v.FieldOrder == "unknown"
-	return m.video.Codec == "h264" && v.PixelFormat == "yuv420p" && isProgressive && m.color.hdr == "" &&
+	return m.video.Codec == "h264" && v.PixelFormat == "yuv420p" && isProgressive && m.color.hdr == "" && !m.color.isFull &&
 		v.Rotation == 0 && !v.Flip && shownSize(v) == m.clip && m.clip == size{v.Width, v.Height} &&
 		m.video.TimeBase.Num == 1 && m.video.TimeBase.Den <= maxClock
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	mp4ff "github.com/Eyevinn/mp4ff/mp4"
+
 	"micodata/dataset"
 	"micodata/internal/testmedia"
 )
@@ -116,6 +118,43 @@ func TestWhatCannotBeCopiedIsEncoded(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestCopiedClipsKeepTheContainersColours has H.264 that says nothing of its
+// colours, in an MP4 that does.
+func TestCopiedClipsKeepTheContainersColours(t *testing.T) {
+	path := testmedia.Counter(t, testmedia.CounterOptions{Frames: 80, Cuts: []int{40}, Encoder: keyAt(0, 40), GOP: 999})
+	f, err := mp4ff.ReadMP4File(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Moov.StartPos < f.Mdat.StartPos {
+		t.Fatal("what is put into the header moves the samples")
+	}
+	f.Moov.Trak.Mdia.Minf.Stbl.Stsd.AvcX.AddChild(&mp4ff.ColrBox{
+		ColorType: mp4ff.ColorTypeOnScreenColors, ColorPrimaries: 5, TransferCharacteristics: 6, MatrixCoefficients: 5})
+	if err := mp4ff.WriteToFile(f, path); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorkplace(t, source(t, path))
+	w.env.Settings.ClipMode = "copy"
+	rows := w.run(t)
+	if len(rows) != 2 {
+		t.Fatalf("%d clips, want 2", len(rows))
+	}
+	for _, row := range rows {
+		clip := testmedia.Blob(t, "clip.mp4", row.Video.Bytes)
+		if !isPartOf(slicesOf(t, clip), slicesOf(t, path)) {
+			t.Errorf("%s is not copied", row.Key)
+		}
+		probe, err := w.env.Tools.Probe(t.Context(), clip)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := probe.VideoStream().Video; v.ColorSpace != "bt470bg" || v.ColorTransfer != "smpte170m" || v.ColorPrimaries != "bt470bg" {
+			t.Errorf("%s: matrix %s, transfer %s, primaries %s", row.Key, v.ColorSpace, v.ColorTransfer, v.ColorPrimaries)
+		}
 	}
 }
 

@@ -1,11 +1,13 @@
 package extract
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
 
 	"micodata/internal/ffmpeg"
+	"micodata/internal/mp4"
 )
 
 // size is that of a picture in pixels.
@@ -115,6 +117,30 @@ func known(name string) string {
 		return ""
 	}
 	return name
+}
+
+// codePoints are those of ISO/IEC 23091-2 by ffprobe's names, of what 8-bit H.264
+// has. What is not here is 2, unspecified.
+var codePoints = struct{ primaries, transfer, matrix map[string]uint16 }{
+	primaries: map[string]uint16{"bt709": 1, "bt470m": 4, "bt470bg": 5, "smpte170m": 6, "smpte240m": 7, "film": 8, "bt2020": 9},
+	transfer: map[string]uint16{"bt709": 1, "gamma22": 4, "gamma28": 5, "smpte170m": 6, "smpte240m": 7, "linear": 8,
+		"iec61966-2-1": 13, "bt2020-10": 14, "bt2020-12": 15},
+	matrix: map[string]uint16{"bt709": 1, "fcc": 4, "bt470bg": 5, "smpte170m": 6, "smpte240m": 7, "bt2020nc": 9, "bt2020c": 10},
+}
+
+// taggedColor is what a source says of its colours, nil if nothing. Containers may
+// say what the coded video does not.
+func taggedColor(v ffmpeg.Video) *mp4.Color {
+	code := func(names map[string]uint16, name string) uint16 { return cmp.Or(names[name], 2) }
+	c := mp4.Color{
+		Primaries: code(codePoints.primaries, v.ColorPrimaries),
+		Transfer:  code(codePoints.transfer, v.ColorTransfer),
+		Matrix:    code(codePoints.matrix, v.ColorSpace),
+	}
+	if c == (mp4.Color{Primaries: 2, Transfer: 2, Matrix: 2}) {
+		return nil
+	}
+	return &c
 }
 
 // swscaleMatrix is matrix by the name that the scale filter knows.
