@@ -84,7 +84,10 @@ func parseObject(data []byte) (map[string]any, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	var cells map[string]any
-	if err := dec.Decode(&cells); err != nil {
+	var other *json.UnmarshalTypeError
+	if err := dec.Decode(&cells); errors.As(err, &other) {
+		return nil, fmt.Errorf("not a JSON object but a JSON %s", other.Value)
+	} else if err != nil {
 		return nil, fmt.Errorf("not a JSON object: %w", err)
 	}
 	if _, err := dec.Token(); err != io.EOF {

@@ -108,7 +108,7 @@ func TestBadRows(t *testing.T) {
 		says          string
 	}{
 		"bad json":       {"l.jsonl", `{"url":"a"}` + "\n{\n" + `{"url":"b"}`, dataset.Corrupt, "line 2 of DIR/l.jsonl"},
-		"not an object":  {"l.jsonl", `{"url":"a"}` + "\n[1]\n" + `{"url":"b"}`, dataset.Corrupt, "JSON object"},
+		"not an object":  {"l.jsonl", `{"url":"a"}` + "\n[1]\n" + `{"url":"b"}`, dataset.Corrupt, "not a JSON object but a JSON array"},
 		"two objects":    {"l.jsonl", `{"url":"a"}` + "\n{} {}\n" + `{"url":"b"}`, dataset.Corrupt, "more than one"},
 		"null":           {"l.jsonl", `{"url":"a"}` + "\nnull\n" + `{"url":"b"}`, dataset.Corrupt, "null"},
 		"no url":         {"l.jsonl", `{"url":"a"}` + "\n{}\n" + `{"url":"b"}`, dataset.Corrupt, "no URL"},

@@ -124,11 +124,10 @@ func (p *pageReader) uncompress(h pageHeader, stored []byte) ([]byte, error) {
 	}
 	data := stored
 	if p.codec != nil && (h.kind != dataPageV2 || h.compressed) {
-		data = make([]byte, h.size)
-		copy(data, stored[:plain])
+		data = append(make([]byte, 0, h.size), stored[:plain]...)
 		if plain < len(stored) { // else there are no values
-			values := p.codec.Decode(data[plain:], stored[plain:])
-			data = append(data[:plain], values...)
+			values := p.codec.Decode(data[plain:h.size], stored[plain:])
+			data = append(data, values...)
 		}
 	}
 	if len(data) != int(h.size) {
