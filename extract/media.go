@@ -3,7 +3,6 @@ package extract
 import (
 	"encoding/json"
 	"slices"
-	"strings"
 
 	"micodata/dataset"
 	"micodata/extract/scenecut"
@@ -37,10 +36,7 @@ func newMedia(path string, probe *ffmpeg.Probe, s Settings, isCut bool) (*media,
 		return nil, dataset.Fail(dataset.TooLarge, "%d frames chosen of pictures of %dx%d would take %d MiB; the limit is %d: ask for fewer (--frames) or smaller ones (--image-max)",
 			s.Frames, m.image.w, m.image.h, mostCandidates(s.Frames, n)*n>>20, maxStills>>20)
 	}
-	// A clock that is a part of the source's only can be off by a tick after a
-	// seek to a whole second.
-	isFraction := video.TimeBase.Num != 1
-	m.isIndexed = !isFraction && (strings.HasPrefix(probe.Format, "mov,") || strings.HasPrefix(probe.Format, "matroska"))
+	m.isIndexed = probe.IsIndexed(video)
 	if video.Duration > 0 {
 		m.end = (video.Start - probe.Start + video.Duration).Seconds()
 	}
@@ -66,16 +62,9 @@ func (m *media) isCopyable() bool {
 		m.video.TimeBase.Num == 1 && m.video.TimeBase.Den <= maxClock
 }
 
-// takeAudio chooses the sound: the stream marked default, else the first that
-// can be decoded.
+// takeAudio chooses the sound and how it is stored.
 func (m *media) takeAudio(probe *ffmpeg.Probe, s Settings) {
-	for _, a := range probe.AudioStreams() {
-		isUsable := a.Codec != "" && a.Codec != "unknown" && a.Audio.SampleRate > 0 && a.Audio.Channels > 0
-		if isUsable && (m.audio == nil || a.Default && !m.audio.Default) {
-			m.audio = &a
-		}
-	}
-	if m.audio == nil {
+	if m.audio = probe.AudioStream(); m.audio == nil {
 		return
 	}
 	channels := min(m.audio.Audio.Channels, 2)

@@ -10,6 +10,7 @@ import (
 
 	"micodata/dataset"
 	"micodata/internal/ffmpeg"
+	"micodata/internal/subtitle"
 )
 
 // extraction is the work on one source.
@@ -20,7 +21,7 @@ type extraction struct {
 	rows  *rows
 
 	m      *media
-	tracks []track // subtitles
+	tracks []subtitle.Track
 	pools  *pools
 
 	numbered  int     // clips that have a number

@@ -39,7 +39,7 @@ func TestProbeClasses(t *testing.T) {
 			t.Errorf("%s: probe: %v", c.Name, err)
 			continue
 		}
-		if v := p.VideoStream(); v == nil || v.Codec == "" || (len(p.AudioStreams()) > 0) != c.HasAudio {
+		if v := p.VideoStream(); v == nil || v.Codec == "" || (p.AudioStream() != nil) != c.HasAudio {
 			t.Errorf("%s: probe says %s", c.Name, s.Probe)
 		}
 		if s.ID != c.Name || s.Media != items[i].URI || len(s.SHA256) != 64 || s.Bytes <= 0 {

@@ -15,6 +15,7 @@ import (
 
 	"micodata/dataset"
 	"micodata/internal/ffmpeg"
+	"micodata/internal/subtitle"
 	"micodata/storage"
 )
 
@@ -148,7 +149,7 @@ type source struct {
 	isIndexed   bool // the container tells where each frame lies, so that a seek is exact
 	video       *ffmpeg.Stream
 	audio       *ffmpeg.Stream // nil: without sound
-	tracks      []textTrack
+	tracks      []subtitle.Track
 }
 
 // open finds and probes the source of a tuple.
@@ -170,22 +171,10 @@ func (v *verifier) open(ctx context.Context, t *Tuple) (*source, error) {
 		s.reason = SourceDamaged
 		return s, nil
 	}
-	s.audio = soundOf(&probe)
-	s.isIndexed = s.video.TimeBase.Num == 1 && (strings.HasPrefix(probe.Format, "mov,") || strings.HasPrefix(probe.Format, "matroska"))
+	s.audio = probe.AudioStream()
+	s.isIndexed = probe.IsIndexed(s.video)
 	s.tracks, err = v.textTracks(ctx, s, &probe)
 	return s, err
-}
-
-// soundOf is the stream that clips take their sound from: the one marked
-// default, else the first that can be decoded.
-func soundOf(p *ffmpeg.Probe) (best *ffmpeg.Stream) {
-	for _, a := range p.AudioStreams() {
-		usable := a.Codec != "" && a.Codec != "unknown" && a.Audio.SampleRate > 0 && a.Audio.Channels > 0
-		if usable && (best == nil || a.Default && !best.Default) {
-			best = &a
-		}
-	}
-	return best
 }
 
 // source compares a tuple whose media were decoded with its source. Tuples of a

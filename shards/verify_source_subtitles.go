@@ -2,7 +2,6 @@ package shards
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -12,30 +11,22 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"micodata/dataset"
 	"micodata/internal/ffmpeg"
 	"micodata/internal/sidecar"
 	"micodata/internal/subtitle"
 )
 
-// textTrack is one language's subtitles of a source.
-type textTrack struct {
-	lang string
-	cues []subtitle.Cue // on the source's clock
-}
-
 // textTracks reads a source's subtitles: the files beside it, then the tracks
 // inside.
-func (v *verifier) textTracks(ctx context.Context, s *source, probe *ffmpeg.Probe) ([]textTrack, error) {
-	var tracks []textTrack
+func (v *verifier) textTracks(ctx context.Context, s *source, probe *ffmpeg.Probe) ([]subtitle.Track, error) {
+	var tracks []subtitle.Track
 	ingested := v.manifest.Stages[dataset.StageIngest]
 	if with, _ := ingested.Settings["sidecars"].(bool); with {
 		limit := int64(intSetting(ingested, "max_sidecar_bytes"))
 		tracks = v.sources.folders.beside(localSource(s.uri), limit)
 	}
-	inside, err := v.embedded(ctx, s.path, probe)
+	inside, err := subtitle.Embedded(ctx, v.Tools, s.path, probe, ffmpeg.Limits{})
 	return append(tracks, inside...), err
 }
 
@@ -49,7 +40,7 @@ type textFolders struct {
 
 // beside reads the subtitle files that ingest takes for those of the medium at
 // path, in the same order. What cannot be read is as if it were not there.
-func (f *textFolders) beside(path string, limit int64) (tracks []textTrack) {
+func (f *textFolders) beside(path string, limit int64) (tracks []subtitle.Track) {
 	if path == "" {
 		return nil
 	}
@@ -69,7 +60,7 @@ func (f *textFolders) beside(path string, limit int64) (tracks []textTrack) {
 			continue
 		}
 		if data, err := readText(filepath.Join(dir, name), limit); err == nil {
-			tracks = append(tracks, textTrack{lang, subtitle.Parse(data)})
+			tracks = append(tracks, subtitle.Track{Lang: lang, Cues: subtitle.Parse(data)})
 		}
 	}
 	return tracks
@@ -111,60 +102,18 @@ func readText(path string, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, subtitle.MaxBytes))
 }
 
-// embedded extracts the text tracks of a medium by one run of ffmpeg.
-func (v *verifier) embedded(ctx context.Context, path string, probe *ffmpeg.Probe) ([]textTrack, error) {
-	streams := slices.DeleteFunc(probe.SubtitleStreams(), func(s ffmpeg.Stream) bool { return !subtitle.IsText(s.Codec) })
-	if len(streams) == 0 {
-		return nil, nil
-	}
-	args, err := ffmpeg.InputArgs(path)
-	if err != nil {
-		return nil, err
-	}
-	for i, s := range streams {
-		args = append(args, "-map", fmt.Sprintf("0:%d", s.Index), "-c:s", "subrip", "-f", "srt", ffmpeg.OutputURL(0, i))
-	}
-	p, err := v.Tools.Start(ctx, ffmpeg.Job{Args: args, Outputs: len(streams)})
-	if err != nil {
-		return nil, err
-	}
-	texts := make([][]byte, len(streams))
-	var g errgroup.Group
-	for i := range streams {
-		g.Go(func() (err error) {
-			r := p.Output(i)
-			defer r.Close()
-			texts[i], err = io.ReadAll(io.LimitReader(r, subtitle.MaxBytes))
-			return err
-		})
-	}
-	readErr := g.Wait()
-	err = p.Wait()
-	var exit *ffmpeg.ExitError
-	if err != nil && (ctx.Err() != nil || !errors.As(err, &exit)) {
-		return nil, err
-	}
-	var tracks []textTrack
-	for i, s := range streams {
-		if cues := subtitle.Parse(texts[i]); len(cues) > 0 {
-			tracks = append(tracks, textTrack{s.Language, cues})
-		}
-	}
-	return tracks, readErr
-}
-
 // subtitleProblems compares a tuple's subtitles with those of its source. Those
 // of a language that the source has no subtitles of came from a file that is no
 // longer beside it, and nothing is said of them.
-func subtitleProblems(t *Tuple, tracks []textTrack) []difference {
+func subtitleProblems(t *Tuple, tracks []subtitle.Track) []difference {
 	has := func(lang string) bool {
-		return slices.ContainsFunc(tracks, func(k textTrack) bool { return k.lang == lang })
+		return slices.ContainsFunc(tracks, func(k subtitle.Track) bool { return k.Lang == lang })
 	}
 	have := slices.DeleteFunc(slices.Clone(t.Subtitles), func(c dataset.Cue) bool { return !has(c.Lang) })
 	var want []dataset.Cue
 	for _, k := range tracks {
-		for _, c := range subtitle.Within(k.cues, t.Start, t.End) {
-			want = append(want, dataset.Cue{Start: c.Start, End: c.End, Text: c.Text, Lang: k.lang})
+		for _, c := range subtitle.Within(k.Cues, t.Start, t.End) {
+			want = append(want, dataset.Cue{Start: c.Start, End: c.End, Text: c.Text, Lang: k.Lang})
 		}
 	}
 	for i := range max(len(have), len(want)) {

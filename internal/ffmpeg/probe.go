@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -128,8 +129,25 @@ func betterVideo(a, b *Stream) int {
 
 func pixels(s *Stream) int64 { return int64(s.Video.Width) * int64(s.Video.Height) }
 
-// AudioStreams are the audio streams, by rising index.
-func (p *Probe) AudioStreams() []Stream { return p.ofType("audio") }
+// AudioStream is the stream to take for the sound, nil if there is none: the one
+// marked default, else the first that can be decoded.
+func (p *Probe) AudioStream() (best *Stream) {
+	for i := range p.Streams {
+		s := &p.Streams[i]
+		isUsable := s.Type == "audio" && s.Codec != "" && s.Codec != "unknown" && s.Audio.SampleRate > 0 && s.Audio.Channels > 0
+		if isUsable && (best == nil || s.Default && !best.Default) {
+			best = s
+		}
+	}
+	return best
+}
+
+// IsIndexed tells whether the container says where each frame of a stream lies, so
+// that a seek to a whole second is exact. On a clock that is a part of the
+// source's only, it can be off by a tick.
+func (p *Probe) IsIndexed(s *Stream) bool {
+	return s.TimeBase.Num == 1 && (strings.HasPrefix(p.Format, "mov,") || strings.HasPrefix(p.Format, "matroska"))
+}
 
 // SubtitleStreams are the subtitle streams, by rising index.
 func (p *Probe) SubtitleStreams() []Stream { return p.ofType("subtitle") }

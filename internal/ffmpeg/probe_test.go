@@ -29,9 +29,9 @@ func TestProbe(t *testing.T) {
 		v.Video.SampleAspect != (Rational{1, 1}) || v.Video.FieldOrder != "progressive" || v.Video.BitsPerSample != 8 {
 		t.Errorf("video %+v", v)
 	}
-	audio := p.AudioStreams()
-	if len(audio) != 1 || audio[0].Codec != "aac" || audio[0].Language != "deu" || audio[0].Index != 1 ||
-		audio[0].Audio != (Audio{16000, 1, "mono"}) {
+	audio := p.AudioStream()
+	if audio == nil || audio.Codec != "aac" || audio.Language != "deu" || audio.Index != 1 ||
+		audio.Audio != (Audio{16000, 1, "mono"}) {
 		t.Errorf("audio %+v", audio)
 	}
 	if subtitles := p.SubtitleStreams(); len(subtitles) != 0 {
@@ -140,4 +140,29 @@ func FuzzParseProbe(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestAudioStream(t *testing.T) {
+	usable := Stream{Type: "audio", Codec: "aac", Audio: Audio{SampleRate: 48000, Channels: 2}}
+	main := usable
+	main.Default = true
+	unknown := Stream{Type: "audio", Codec: "unknown", Default: true, Audio: usable.Audio}
+	for name, c := range map[string]struct {
+		streams []Stream
+		want    int
+	}{
+		"the first":              {[]Stream{{Type: "video"}, usable, usable}, 1},
+		"the default":            {[]Stream{usable, main, main}, 1},
+		"one that can be played": {[]Stream{unknown, {Type: "audio", Codec: "aac"}, usable}, 2},
+		"none":                   {[]Stream{unknown, {Type: "video", Codec: "h264"}}, -1},
+	} {
+		p := Probe{Streams: c.streams}
+		var want *Stream
+		if c.want >= 0 {
+			want = &p.Streams[c.want]
+		}
+		if got := p.AudioStream(); got != want {
+			t.Errorf("%s: %+v, want stream %d", name, got, c.want)
+		}
+	}
 }

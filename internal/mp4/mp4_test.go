@@ -147,8 +147,8 @@ func TestSound(t *testing.T) {
 		t.Errorf("%d samples, not %d", n, rate)
 	}
 	probe, err := tools(t).Probe(t.Context(), path)
-	if err != nil || probe.Duration != time.Second || probe.AudioStreams()[0].Duration != time.Second ||
-		probe.AudioStreams()[0].Start != 0 {
+	if err != nil || probe.Duration != time.Second || probe.AudioStream().Duration != time.Second ||
+		probe.AudioStream().Start != 0 {
 		t.Errorf("%+v, %v", probe, err)
 	}
 }
