@@ -343,12 +343,6 @@ func rangeIs(o storage.Object, offset int64, want []byte) bool {
 // the source.
 func (c *check) media(ctx context.Context, src **source) error {
 	stills := c.stills()
-	if c.t.Video.Bytes == nil {
-		if !c.v.WithoutSources {
-			c.v.notCompared(SourceNoVideo)
-		}
-		return nil
-	}
 	clip, err := c.v.decode(ctx, c.t)
 	if broken := new(brokenMedia); errors.As(err, &broken) {
 		c.problem(broken.modality, "does not decode: %s", strings.TrimSpace(broken.err.Error()))
@@ -357,8 +351,10 @@ func (c *check) media(ctx context.Context, src **source) error {
 	if err != nil {
 		return err
 	}
-	c.video(clip)
+	if clip.video != nil {
+		c.video(clip)
+		c.moments(clip, stills)
+	}
 	c.sound(clip)
-	c.moments(clip, stills)
 	return c.source(ctx, src, clip, stills)
 }

@@ -30,6 +30,9 @@ func (c *check) sound(m *clipMedia) {
 	if want := math.Round(t.Duration * float64(rate)); math.Abs(float64(m.samples)-want) > 1 {
 		c.problem("audio", "%d samples; %v s at %d Hz are %v", m.samples, t.Duration, rate, want)
 	}
+	if m.video == nil {
+		return
+	}
 	if m.track == nil {
 		c.problem("audio", "the clip has no sound, the column has")
 		return

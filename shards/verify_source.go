@@ -30,11 +30,10 @@ type SourceReport struct {
 
 // Reasons why a tuple is not compared with its source.
 const (
-	SourceRemote  = "remote"        // came from a URL, and no dataset at hand holds it
-	SourceMissing = "missing"       // there is no such file, or it cannot be read
-	SourceChanged = "changed"       // the file is not the one that was ingested
-	SourceNoVideo = "without_video" // the tuple has none, whose frames would be compared
-	SourceDamaged = "damaged"       // does not decode without errors: what an error leaves differs from decode to decode
+	SourceRemote  = "remote"  // came from a URL, and no dataset at hand holds it
+	SourceMissing = "missing" // there is no such file, or it cannot be read
+	SourceChanged = "changed" // the file is not the one that was ingested
+	SourceDamaged = "damaged" // does not decode without errors: what an error leaves differs from decode to decode
 )
 
 // sources finds the sources of tuples. It hashes each file once.

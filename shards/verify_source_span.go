@@ -3,6 +3,7 @@ package shards
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // A span is the comparison of a tuple with the stretch of its source. Frames of
@@ -12,11 +13,13 @@ type span struct {
 	start, end float64
 	fps        float64
 	clip       *clipMedia
+	isSilent   bool // the column audio is null, and status says why
 
 	times    []float64          // of the source's frames in the span, from start on
-	before   []thumb            // the last frames before it, at most reach
-	after    int                // frames after it
-	pictures map[int][]*picture // by the frame of the clip that they show
+	last     []thumb            // frames up to the one that is taken, at most reach before it
+	after    int                // frames after the span
+	pictures map[int][]*picture // by the frame of the span that they show
+	timed    []*picture         // stills of a tuple without video whose frame has not come yet
 	order    []*picture
 	sound    soundtrack
 }
@@ -27,14 +30,18 @@ type span struct {
 const sourceSlack = 0.0001
 
 func newSpan(t *Tuple, clip *clipMedia, stills []still) *span {
-	s := &span{start: t.Start, end: t.End, fps: t.FPS, clip: clip, pictures: map[int][]*picture{}}
+	s := &span{start: t.Start, end: t.End, fps: t.FPS, clip: clip, isSilent: isMissing(t, "audio"), pictures: map[int][]*picture{}}
 	s.sound.samples = make([]float32, len(clip.stored))
 	for i := range clip.thumbs {
 		s.addPicture(&picture{what: "video", time: clip.times[i], k: i, luma: &clip.thumbs[i]})
 	}
 	for i := range stills {
-		if len(clip.times) > 0 {
-			s.addPicture(&picture{what: stills[i].what, time: stills[i].time, k: nearest(clip.times, stills[i].time), luma: &stills[i].luma})
+		p := &picture{what: stills[i].what, time: stills[i].time, luma: &stills[i].luma}
+		if clip.video == nil {
+			s.timed = append(s.timed, p)
+		} else if len(clip.times) > 0 {
+			p.k = nearest(clip.times, p.time)
+			s.addPicture(p)
 		}
 	}
 	return s
@@ -54,24 +61,39 @@ func (s *span) takeFrame(at float64, gray []byte) {
 	for i, v := range gray {
 		frame[i] = float32(v)
 	}
-	switch {
-	case at < s.start-sourceSlack:
-		if s.before = append(s.before, frame); len(s.before) > reach {
-			s.before = s.before[1:]
-		}
+	if s.last = append(s.last, frame); len(s.last) > reach+1 {
+		s.last = s.last[1:]
+	}
+	if at < s.start-sourceSlack {
 		return
-	case len(s.times) == 0:
-		for i := range s.before {
-			s.compare(i-len(s.before), &s.before[i])
+	}
+	n := len(s.times) + s.after
+	if s.place(n, at-s.start) || n == 0 {
+		for i := range s.last { // this one is among them
+			s.compare(n-len(s.last)+1+i, &s.last[i])
 		}
+	} else {
+		s.compare(n, &frame)
 	}
 	if at < s.end+sourceSlack {
 		s.times = append(s.times, at-s.start)
-		s.compare(len(s.times)-1, &frame)
-		return
+	} else {
+		s.after++
 	}
-	s.compare(len(s.times)+s.after, &frame)
-	s.after++
+}
+
+// place finds the stills whose frame, n, the source has come to.
+func (s *span) place(n int, time float64) bool {
+	before := len(s.timed)
+	s.timed = slices.DeleteFunc(s.timed, func(p *picture) bool {
+		isIt := math.Abs(p.time-time) <= sourceSlack
+		if isIt {
+			p.k = n
+			s.addPicture(p)
+		}
+		return isIt
+	})
+	return len(s.timed) < before
 }
 
 // compare compares the source's frame n, from the first of the span on, with the
@@ -90,10 +112,13 @@ func (s *span) takeSound(at float64, data []byte) {
 
 // problems are what of the tuple is not as in the source.
 func (s *span) problems(src *source) (found []difference) {
-	if d := s.framesDiffer(); d != "" {
+	for _, p := range s.timed {
+		found = append(found, difference{p.what, fmt.Sprintf("the source has no frame at %v s after %v s", p.time, s.start)})
+	}
+	if d := s.framesDiffer(); d != "" && s.clip.video != nil {
 		found = append(found, difference{"video", d + "; the promise is the frames with start <= time < end"})
 	} else {
-		found = s.picturesDiffer()
+		found = append(found, s.picturesDiffer()...)
 	}
 	if d := s.soundDiffers(src); d != "" {
 		found = append(found, difference{"audio", d})
@@ -120,11 +145,17 @@ func (s *span) framesDiffer() string {
 
 // soundDiffers compares the column audio with the source's sound.
 func (s *span) soundDiffers(src *source) string {
-	if s.clip.audio == nil {
+	switch {
+	case s.clip.audio == nil && (src.audio == nil || s.isSilent):
 		return ""
-	}
-	if src.audio == nil {
+	case s.clip.audio == nil:
+		return "is null, the source has sound, and status does not say why"
+	case src.audio == nil:
 		return "the source has no sound, the column has"
 	}
-	return soundsDiffer(s.sound.samples, s.clip.stored, max(0.5/max(1, s.fps), float64(soundJitter)/soundRate)+timeSlack, "the source's sound")
+	rate := s.fps
+	if s.clip.video == nil {
+		rate = src.video.Video.AverageRate.Float()
+	}
+	return soundsDiffer(s.sound.samples, s.clip.stored, max(0.5/max(1, rate), float64(soundJitter)/soundRate)+timeSlack, "the source's sound")
 }

@@ -151,10 +151,21 @@ var lies = []lieOf{
 }
 
 // Each lie is found in the tuple that has it, by its promise, and nothing in the
-// others. One source has a sidecar; the other has its subtitles inside, and its
-// spans are reached by a seek.
+// others, also where there is no video that could tell. One source has a sidecar;
+// the other has its subtitles inside, and its spans are reached by a seek.
 func TestVerifyFindsTuplesThatAreNotTheirSources(t *testing.T) {
+	t.Run("with video", func(t *testing.T) { findLies(t) })
+	t.Run("without video", func(t *testing.T) { findLies(t, "video", "audio sync") })
+}
+
+// findLies makes a set and lies about it. Without are promises that it does not
+// make, as it has no video.
+func findLies(t *testing.T, without ...string) {
 	dir := t.TempDir()
+	mode := "encode"
+	if len(without) > 0 {
+		mode = "none"
+	}
 	const apart = 1.2 // seconds from a lie to the next
 	var cues []testmedia.Cue
 	var near, far [][2]float64
@@ -179,7 +190,7 @@ func TestVerifyFindsTuplesThatAreNotTheirSources(t *testing.T) {
 		t.Fatalf("%v: %s", err, said)
 	}
 	list(t, filepath.Join(dir, "list.jsonl"), map[string][][2]float64{beside: near, inside: far})
-	micodata(t, dir, "run", "list.jsonl", "-o", "set", "--labels", "", "--frames", "2")
+	micodata(t, dir, "run", "list.jsonl", "-o", "set", "--labels", "", "--frames", "2", "--clip-mode", mode)
 	set := folder(t, filepath.Join(dir, "set"))
 	told := map[int][]string{} // promises by the row that breaks them
 	rewrite(t, set, func(rows []*Tuple) []*Tuple {
@@ -191,7 +202,7 @@ func TestVerifyFindsTuplesThatAreNotTheirSources(t *testing.T) {
 		for i := 0; i < len(rows); i += 2 {
 			lie := lies[i/2%len(lies)]
 			lie.change(rows[i+1], changed[i])
-			told[i] = lie.promises
+			told[i] = slices.DeleteFunc(slices.Clone(lie.promises), func(p string) bool { return slices.Contains(without, p) })
 		}
 		return changed
 	})
@@ -346,7 +357,10 @@ func TestVerifyAgainstOddSources(t *testing.T) {
 		least int64 // tuples
 	}{
 		{"whole", []string{"odd", "--clip", "none", "--min-clip", "0.1s"}, 45},
+		{"whole, without video", []string{"odd", "--clip", "none", "--min-clip", "0.1s", "--clip-mode", "none"}, 45},
 		{"spans", []string{"list.jsonl"}, 18},
+		{"spans, without video", []string{"list.jsonl", "--clip-mode", "none"}, 18},
+		{"spans, copied", []string{"list.jsonl", "--clip-mode", "copy", "--clip-height", "source"}, 18},
 		{"cut", []string{"film"}, 11},
 		{"split", []string{"few", "--clip", "none", "--max-clip", "1700ms", "--min-clip", "0s", "--audio-rate", "0", "--audio-channels", "0"}, 12},
 		{"low quality", []string{"film", "--clip-height", "144", "--crf", "32"}, 11},

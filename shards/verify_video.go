@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sync/errgroup"
 
@@ -19,7 +20,7 @@ import (
 
 // clipMedia is what was decoded of a tuple's video and audio.
 type clipMedia struct {
-	video  *ffmpeg.Stream
+	video  *ffmpeg.Stream // nil: the tuple has none
 	track  *ffmpeg.Stream // the video's own sound, nil if it has none
 	audio  *ffmpeg.Stream // of the column audio, nil if it is null
 	times  []float64      // of the video's frames, seconds
@@ -43,7 +44,7 @@ func (e *brokenMedia) Unwrap() error { return e.err }
 // millisecond a sample, and below what lossy codecs leave out.
 const soundRate = 8000
 
-// decode decodes a tuple's video and audio, all of both.
+// decode decodes a tuple's video and audio, all of what it has of them.
 func (v *verifier) decode(ctx context.Context, t *Tuple) (*clipMedia, error) {
 	dir, err := os.MkdirTemp(v.TempDir, "micodata-verify-*")
 	if err != nil {
@@ -52,16 +53,18 @@ func (v *verifier) decode(ctx context.Context, t *Tuple) (*clipMedia, error) {
 	defer os.RemoveAll(dir)
 	out := &clipMedia{front: moovFirst(t.Video.Bytes)}
 	clip := filepath.Join(dir, "clip.mp4")
-	if err := os.WriteFile(clip, t.Video.Bytes, 0o600); err != nil {
-		return nil, err
-	}
-	probe, err := v.Tools.Probe(ctx, clip)
-	if err != nil {
-		return nil, broken(ctx, "video", err)
-	}
-	out.video, out.track = probe.VideoStream(), firstAudio(&probe)
-	if out.video == nil {
-		return nil, &brokenMedia{"video", errors.New("has no video stream")}
+	if t.Video.Bytes != nil {
+		if err := os.WriteFile(clip, t.Video.Bytes, 0o600); err != nil {
+			return nil, err
+		}
+		probe, err := v.Tools.Probe(ctx, clip)
+		if err != nil {
+			return nil, broken(ctx, "video", err)
+		}
+		out.video, out.track = probe.VideoStream(), firstAudio(&probe)
+		if out.video == nil {
+			return nil, &brokenMedia{"video", errors.New("has no video stream")}
+		}
 	}
 	sound := filepath.Join(dir, "clip.audio")
 	if t.Audio.Bytes != nil {
@@ -75,6 +78,9 @@ func (v *verifier) decode(ctx context.Context, t *Tuple) (*clipMedia, error) {
 		if out.audio = firstAudio(&probe); out.audio == nil {
 			return nil, &brokenMedia{"audio", errors.New("has no audio stream")}
 		}
+	}
+	if out.video == nil && out.audio == nil {
+		return out, nil
 	}
 	return out, v.decodeFiles(ctx, out, clip, sound)
 }
@@ -102,16 +108,24 @@ func firstAudio(p *ffmpeg.Probe) *ffmpeg.Stream {
 // for comparison, and the stored one as it is, to count its samples.
 func (v *verifier) decodeFiles(ctx context.Context, m *clipMedia, clip, sound string) error {
 	// Errors end the run, so that a damaged clip is not passed over.
-	args, err := ffmpeg.InputArgs(clip, "-xerror", "-err_detect", "explode", "-threads", "1")
+	args := []string{"-xerror"}
+	inputs := 0
+	input := func(path string, options ...string) (string, error) {
+		more, err := ffmpeg.InputArgs(path, append(options, "-threads", "1")...)
+		args = append(args, more...)
+		inputs++
+		return strconv.Itoa(inputs-1) + ":", err
+	}
+	var fromClip, fromSound string
+	var err error
+	if m.video != nil {
+		fromClip, err = input(clip, "-err_detect", "explode")
+	}
+	if m.audio != nil && err == nil {
+		fromSound, err = input(sound)
+	}
 	if err != nil {
 		return err
-	}
-	if m.audio != nil {
-		more, err := ffmpeg.InputArgs(sound, "-threads", "1")
-		if err != nil {
-			return err
-		}
-		args = append(args, more...)
 	}
 	outputs := 0
 	add := func(o ...string) int {
@@ -120,16 +134,18 @@ func (v *verifier) decodeFiles(ctx context.Context, m *clipMedia, clip, sound st
 		return outputs - 1
 	}
 	pcm := []string{"-ac", "1", "-ar", fmt.Sprint(soundRate), "-f", "f32le"}
-	thumbs := add("-map", fmt.Sprintf("0:%d", m.video.Index), "-vf", fmt.Sprintf("scale=%d:%d:flags=area,format=gray", thumbW, thumbH),
-		"-fps_mode", "passthrough", "-enc_time_base", "-1", "-c:v", "rawvideo", "-avoid_negative_ts", "disabled", "-write_index", "0", "-f", "nut")
-	heard, stored, samples := -1, -1, -1
+	thumbs, heard, stored, samples := -1, -1, -1, -1
+	if m.video != nil {
+		thumbs = add("-map", fromClip+strconv.Itoa(m.video.Index), "-vf", fmt.Sprintf("scale=%d:%d:flags=area,format=gray", thumbW, thumbH),
+			"-fps_mode", "passthrough", "-enc_time_base", "-1", "-c:v", "rawvideo", "-avoid_negative_ts", "disabled", "-write_index", "0", "-f", "nut")
+	}
 	if m.track != nil {
 		// Sample 0 is heard with the clip's first frame.
-		heard = add(append([]string{"-map", fmt.Sprintf("0:%d", m.track.Index), "-af", "aresample=async=1:first_pts=0"}, pcm...)...)
+		heard = add(append([]string{"-map", fromClip + strconv.Itoa(m.track.Index), "-af", "aresample=async=1:first_pts=0"}, pcm...)...)
 	}
 	if m.audio != nil {
-		stored = add(append([]string{"-map", "1:a:0"}, pcm...)...)
-		samples = add("-map", "1:a:0", "-c:a", "pcm_s16le", "-f", "s16le")
+		stored = add(append([]string{"-map", fromSound + "a:0"}, pcm...)...)
+		samples = add("-map", fromSound+"a:0", "-c:a", "pcm_s16le", "-f", "s16le")
 	}
 	p, err := v.Tools.Start(ctx, ffmpeg.Job{Args: args, Outputs: outputs})
 	if err != nil {
@@ -276,12 +292,12 @@ func (c *check) moments(m *clipMedia, stills []still) {
 }
 
 // spread checks that uniform frame i lies near the middle of its segment, as far
-// as the clip has a frame there. Extraction chooses among 12 frames a second, of
+// as the clip has a frame there. Extraction chooses among 10 frames a second, of
 // a long clip or of large pictures among fewer, but at least one a segment.
 func (c *check) spread(m *clipMedia, i int, time float64) {
 	middle := (float64(i) + 0.5) / float64(len(c.t.Frames)) * c.t.Duration
 	there := math.Abs(m.times[nearest(m.times, middle)] - middle)
-	if math.Abs(time-middle) > there+max(1./12, c.t.Duration/float64(2*len(c.t.Frames)))+timeSlack {
+	if math.Abs(time-middle) > there+max(1./10, c.t.Duration/float64(2*len(c.t.Frames)))+timeSlack {
 		c.problem("frames", "frame %d is at %v s, the middle of its segment at %v s", i, time, middle)
 	}
 }
