@@ -89,6 +89,13 @@ type DepthMeta struct {
 	Min, Max                   float32
 }
 
+// Kinds of depth: up to scale and shift, one over it up to both, and in metres.
+const (
+	AffineInvariantDepth = "affine_invariant_depth"
+	InverseDepth         = "inverse_depth"
+	MetricDepth          = "metric"
+)
+
 // NormalMeta says which model made a normal map.
 type NormalMeta struct{ Model, WeightsSHA256 string }
 

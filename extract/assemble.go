@@ -29,6 +29,9 @@ func (e *extraction) assemble(c *clip, k *collector) error {
 		row.FPS = float64(len(c.frames)) / (row.End - row.Start)
 		row.VideoCodec = "h264"
 	}
+	if row.Audio.Bytes != nil {
+		row.Audio.Path = row.Key + "." + k.job.settings.AudioFormat
+	}
 	row.Image = table.Blob{Bytes: c.image, Path: row.Key + ".jpg"}
 	if err := measureImage(row); err != nil {
 		return err

@@ -260,7 +260,7 @@ func (p *pass) separateSound(ctx context.Context, c *clip) error {
 	data := p.sound.slice(start, start+samples)
 	c.row.Silence = measure.Silence(data, p.sound.rate, p.sound.channels)
 	var err error
-	c.row.Audio, err = encodeSound(ctx, p.env.Tools, p.env.TempDir, p.job.settings.AudioFormat, data, p.sound.rate, p.sound.channels)
+	c.row.Audio.Bytes, err = encodeSound(ctx, p.env.Tools, p.env.TempDir, p.job.settings.AudioFormat, data, p.sound.rate, p.sound.channels)
 	c.row.AudioRate, c.row.AudioChannels = int32(p.sound.rate), int32(p.sound.channels)
 	return err
 }

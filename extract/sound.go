@@ -20,14 +20,11 @@ import (
 
 	"micodata/dataset"
 	"micodata/internal/ffmpeg"
-	"micodata/internal/table"
 )
 
 // encodeSound makes a file of little-endian 16-bit PCM, interleaved. MP3 costs a
 // run of ffmpeg a clip.
-func encodeSound(ctx context.Context, tools ffmpeg.Tools, tempDir, format string, pcm []byte, rate, channels int) (table.Blob, error) {
-	var data []byte
-	var err error
+func encodeSound(ctx context.Context, tools ffmpeg.Tools, tempDir, format string, pcm []byte, rate, channels int) (data []byte, err error) {
 	switch format {
 	case "flac":
 		data, err = encodeFLAC(pcm, rate, channels)
@@ -37,9 +34,9 @@ func encodeSound(ctx context.Context, tools ffmpeg.Tools, tempDir, format string
 		data = append(wavHeader(len(pcm), rate, channels), pcm...)
 	}
 	if err != nil {
-		return table.Blob{}, fmt.Errorf("encode sound as %s: %w", format, err)
+		return nil, fmt.Errorf("encode sound as %s: %w", format, err)
 	}
-	return table.Blob{Bytes: data, Path: "audio." + format}, nil
+	return data, nil
 }
 
 // flacBlock is the reference encoder's block size at 44.1 kHz and its default

@@ -53,7 +53,7 @@ func TestSoundFilesHoldTheSamples(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				got := testmedia.DecodePCM(t, testmedia.Blob(t, "a."+format, blob.Bytes), 16000, channels)
+				got := testmedia.DecodePCM(t, testmedia.Blob(t, "a."+format, blob), 16000, channels)
 				want := make([]float32, len(samples))
 				for i, s := range samples {
 					want[i] = float32(s) / 32768
@@ -66,8 +66,8 @@ func TestSoundFilesHoldTheSamples(t *testing.T) {
 	}
 	tone := pcmOf(sounds()["tone"])
 	flac, err := encodeSound(t.Context(), tools, t.TempDir(), "flac", tone, 16000, 1)
-	if err != nil || len(flac.Bytes) > len(tone)*7/10 {
-		t.Errorf("a tone of %d bytes becomes %d of FLAC (%v)", len(tone), len(flac.Bytes), err)
+	if err != nil || len(flac) > len(tone)*7/10 {
+		t.Errorf("a tone of %d bytes becomes %d of FLAC (%v)", len(tone), len(flac), err)
 	}
 }
 
@@ -92,7 +92,7 @@ func TestMP3(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			blobs[i] = blob.Bytes
+			blobs[i] = blob
 		}
 		if !bytes.Equal(blobs[0], blobs[1]) {
 			t.Errorf("%d Hz: other bytes the second time", rate)
@@ -126,7 +126,7 @@ func TestMP3OfAnyLength(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := len(testmedia.DecodePCM(t, testmedia.Blob(t, "a.mp3", blob.Bytes), 16000, 1)); got != n {
+		if got := len(testmedia.DecodePCM(t, testmedia.Blob(t, "a.mp3", blob), 16000, 1)); got != n {
 			t.Errorf("%d samples of %d", got, n)
 		}
 	}

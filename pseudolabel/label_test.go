@@ -29,8 +29,8 @@ func TestDepthOfAKnownPicture(t *testing.T) {
 		near, far        float64
 		leftmost, rightm uint16
 	}{
-		{card.AffineInvariantDepth, nil, 2, 5, 0, 65535},
-		{card.InverseDepth, inverse, 5, 2, 65535, 0},
+		{dataset.AffineInvariantDepth, nil, 2, 5, 0, 65535},
+		{dataset.InverseDepth, inverse, 5, 2, 65535, 0},
 	} {
 		g := open(t, Options{Model: "colours"}, c.changes...)
 		got := label(t, g, ramp(t, w, h))[0]

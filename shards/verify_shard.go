@@ -276,14 +276,30 @@ func (c *check) scalars() {
 			c.problem(modality, "is null, and status does not say why")
 		}
 	}
+	for modality, blob := range map[string]table.Blob{"image": t.Image, "video": t.Video, "audio": t.Audio, "depth": t.Depth, "normal": t.Normal} {
+		c.named(modality, blob)
+	}
+	if m := t.DepthMeta; m != nil && m.Kind != dataset.AffineInvariantDepth && m.Kind != dataset.InverseDepth && m.Kind != dataset.MetricDepth {
+		c.problem("depth", "depth_meta.kind is %q", m.Kind)
+	}
 	depth, normal := t.Depth.Bytes != nil, t.Normal.Bytes != nil
 	for i, f := range t.Frames {
+		c.named("frames", f.Image)
+		c.named("depth", f.Depth)
+		c.named("normal", f.Normal)
 		c.frameMap(dataset.StageDepth, i, f.Depth)
 		c.frameMap(dataset.StageNormal, i, f.Normal)
 		depth, normal = depth || f.Depth.Bytes != nil, normal || f.Normal.Bytes != nil
 	}
 	if depth && t.DepthMeta == nil || normal && t.NormalMeta == nil {
 		c.problem("depth and normal", "a map without its model")
+	}
+}
+
+// named checks that a blob has the name of its tuple.
+func (c *check) named(modality string, blob table.Blob) {
+	if blob.Bytes != nil && !strings.HasPrefix(blob.Path, c.t.Key+".") {
+		c.problem(modality, "its path is %q, which is not of this key", blob.Path)
 	}
 }
 

@@ -135,6 +135,8 @@ var corruptions = []corruption{
 	{"span", "span", func(_ *testing.T, r *Tuple) { r.End += 0.5 }},
 	{"cue outside", "subtitles", func(_ *testing.T, r *Tuple) { r.Subtitles[0].End = 2.5 }},
 	{"lost without a word", "depth", func(_ *testing.T, r *Tuple) { r.Depth = table.Blob{} }},
+	{"picture named for another tuple", "image: its path is", func(_ *testing.T, r *Tuple) { r.Image.Path = "a.00099.jpg" }},
+	{"depth of no kind", "depth: depth_meta.kind", func(_ *testing.T, r *Tuple) { r.DepthMeta.Kind = "depth" }},
 	{"key of another source", "key", func(_ *testing.T, r *Tuple) { r.SourceID = "b" }},
 }
 

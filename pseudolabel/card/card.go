@@ -98,18 +98,14 @@ type Outputs struct {
 type DepthOutput struct {
 	Name       string `yaml:"name"`
 	Convention string `yaml:"convention"` // NearSmall or NearLarge
-	Kind       string `yaml:"kind"`       // AffineInvariantDepth, InverseDepth or Metric
+	Kind       string `yaml:"kind"`       // dataset's AffineInvariantDepth, InverseDepth or MetricDepth
 }
 
-// Conventions and kinds of depth. An inverse depth is large where it is near,
-// the others are small there.
+// Conventions of depth. An inverse depth is large where it is near, the other
+// kinds are small there.
 const (
 	NearSmall = "near_small"
 	NearLarge = "near_large"
-
-	AffineInvariantDepth = "affine_invariant_depth"
-	InverseDepth         = "inverse_depth"
-	Metric               = "metric"
 )
 
 // NormalOutput is a map of normals, [N,3,H,W].

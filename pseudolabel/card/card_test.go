@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"micodata/dataset"
 )
 
 const good = `name: small
@@ -44,7 +46,7 @@ func TestParse(t *testing.T) {
 		Input: &Input{Name: "image", Layout: "NCHW", Color: "RGB", Mean: []float64{.45, .43, .41}, Std: []float64{.27, .27, .28},
 			Resize: Resize{Mode: SquashToMultiple, Filter: Bilinear, ShortSide: 160, MultipleOf: 32}},
 		Outputs: Outputs{
-			Depth:  &DepthOutput{Name: "depth", Convention: NearSmall, Kind: AffineInvariantDepth},
+			Depth:  &DepthOutput{Name: "depth", Convention: NearSmall, Kind: dataset.AffineInvariantDepth},
 			Normal: &NormalOutput{Name: "normal", Axes: OpenCV, Range: []float64{-1, 1}},
 		},
 		Licence: "Apache-2.0", Source: "tools/train_small", Note: "a note",

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+
+	"micodata/dataset"
 )
 
 // maxSide bounds what a card may ask a picture to be scaled to, in pixels; the
@@ -138,10 +140,10 @@ func (d *DepthOutput) validate() error {
 	if err := oneOf("outputs.depth.convention", d.Convention, NearSmall, NearLarge); err != nil {
 		return err
 	}
-	if err := oneOf("outputs.depth.kind", d.Kind, AffineInvariantDepth, InverseDepth, Metric); err != nil {
+	if err := oneOf("outputs.depth.kind", d.Kind, dataset.AffineInvariantDepth, dataset.InverseDepth, dataset.MetricDepth); err != nil {
 		return err
 	}
-	if (d.Kind == InverseDepth) != (d.Convention == NearLarge) {
+	if (d.Kind == dataset.InverseDepth) != (d.Convention == NearLarge) {
 		return fmt.Errorf("outputs.depth: kind %s contradicts convention %s", d.Kind, d.Convention)
 	}
 	return nil
