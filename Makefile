@@ -11,10 +11,9 @@ SAMPLES := testdata/media
 
 .PHONY: setup build test unit tidy lint nocgo consumers demo bench bench-video2dataset fuzz golden clean
 
-build: bin/micodata
-
-bin/micodata: $(shell find . -name '*.go' -not -path './.cache/*') go.mod go.sum
-	go build -trimpath -o $@ ./cmd/micodata
+# go knows what has changed, embedded models and templates too.
+build:
+	go build -trimpath -o bin/micodata ./cmd/micodata
 
 setup:
 	@tools/setup/system.sh

@@ -124,9 +124,9 @@ type grid int
 const motionGrid grid = 10
 
 // stillsGrid leaves of clips that last at least shortest seconds enough to
-// choose n uniform frames from: at 10 Hz, eight of a second are different ones and
-// lie at most 1/20 s and half a frame from where they are asked. Clips have four
-// frames of it at least, since a period and up to a frame pass before the next
+// choose n uniform frames from: at 10 Hz, eight of a second are different ones if
+// the source has two frames for each, and lie at most 1/10 s from the frame nearest
+// to where they are asked, mostly 1/20 s. Clips have four frames of it at least, since a period and up to a frame pass before the next
 // one, and a given span is up to a frame shorter than it says.
 func stillsGrid(n int, shortest float64) grid {
 	const most = 1000 // Hz: above all cameras'

@@ -91,7 +91,7 @@ func checkStills(t *testing.T, row dataset.Clip, pts []float64) {
 	for i, f := range row.Frames {
 		check(fmt.Sprintf("frame %d", i), f.Time, f.Image.Bytes)
 		middle := (float64(i) + 0.5) / float64(len(row.Frames)) * length
-		if off := math.Abs(f.Time - middle); off > 0.08+1./12/2 {
+		if off := math.Abs(f.Time - middle); off > 0.08+1./10/2 {
 			t.Errorf("%s: frame %d at %g s, %g from where it should be", row.Key, i, f.Time, off)
 		}
 	}

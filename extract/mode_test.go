@@ -327,7 +327,11 @@ func TestPacketsWithoutTimes(t *testing.T) {
 	s.Spans = []dataset.Span{{Start: 1, End: 3}, {Start: 3, End: 4}}
 	w := newWorkplace(t, s)
 	w.env.Settings.ClipMode = "copy"
-	for _, row := range w.run(t) {
+	rows := w.run(t)
+	if len(rows) != 2 {
+		t.Fatalf("%d clips, want 2", len(rows))
+	}
+	for _, row := range rows {
 		// Players go by the times: in their order frames must decode.
 		out, err := exec.Command("ffmpeg", "-nostdin", "-v", "error", "-xerror", "-i", testmedia.Blob(t, "clip.mp4", row.Video.Bytes),
 			"-fps_mode", "passthrough", "-enc_time_base", "-1", "-c:v", "rawvideo", "-an", "-f", "nut", "-y", os.DevNull).CombinedOutput()

@@ -268,3 +268,47 @@ exec %[2]s "$@"
 		t.Errorf("the other source: %+v", rows[len(rows)-1].Outcome)
 	}
 }
+
+// TestCutOffContainers are the first half of files whose containers do not tell
+// how long the video is, but how long the whole is.
+func TestCutOffContainers(t *testing.T) {
+	for _, test := range []struct{ name, video string }{{"a.mkv", "libx264"}, {"a.webm", "libvpx"}, {"a.flv", "flv1"}} {
+		t.Run(test.name, func(t *testing.T) {
+			sound := map[string]string{"a.webm": "libopus"}[test.name]
+			if sound == "" {
+				sound = "aac"
+			}
+			path := ffmpegTo(t, test.name, "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=8", "-f", "lavfi", "-i", "sine=d=8:r=48000",
+				"-c:v", test.video, "-g", "25", "-b:v", "500k", "-c:a", sound)
+			whole, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := newWorkplace(t, source(t, path))
+			w.env.Settings.Cut = "fixed:2s"
+			for _, row := range w.run(t) {
+				if row.Status == dataset.Failed {
+					t.Errorf("whole: %+v", row.Outcome)
+				}
+			}
+			half := filepath.Join(t.TempDir(), "half"+filepath.Ext(path))
+			if err := os.WriteFile(half, whole[:len(whole)/2], 0o600); err != nil {
+				t.Fatal(err)
+			}
+			w = newWorkplace(t, source(t, half))
+			w.env.Settings.Cut = "fixed:2s"
+			rows := w.run(t)
+			last := rows[len(rows)-1]
+			if rows[0].Status != dataset.OK || last.Class != dataset.Corrupt || last.End < 7.9 || !strings.Contains(last.Error, "decoding ended") {
+				t.Errorf("half: first %+v, last %+v from %v to %v", rows[0].Outcome, last.Outcome, last.Start, last.End)
+			}
+			s := source(t, half)
+			s.Spans = []dataset.Span{{Start: 1, End: 2}, {Start: 2.5, End: 7}, {Start: 6, End: 7}}
+			for i, row := range newWorkplace(t, s).run(t) {
+				if i == 0 && row.Status != dataset.OK || i > 0 && row.Class != dataset.Corrupt {
+					t.Errorf("span %d: %+v from %v to %v", i, row.Outcome, row.Start, row.End)
+				}
+			}
+		})
+	}
+}

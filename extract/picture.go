@@ -124,8 +124,9 @@ func known(name string) string {
 var codePoints = struct{ primaries, transfer, matrix map[string]uint16 }{
 	primaries: map[string]uint16{"bt709": 1, "bt470m": 4, "bt470bg": 5, "smpte170m": 6, "smpte240m": 7, "film": 8, "bt2020": 9},
 	transfer: map[string]uint16{"bt709": 1, "gamma22": 4, "gamma28": 5, "smpte170m": 6, "smpte240m": 7, "linear": 8,
+		"log100": 9, "log316": 10, "iec61966-2-4": 11, "bt1361e": 12,
 		"iec61966-2-1": 13, "bt2020-10": 14, "bt2020-12": 15},
-	matrix: map[string]uint16{"bt709": 1, "fcc": 4, "bt470bg": 5, "smpte170m": 6, "smpte240m": 7, "bt2020nc": 9, "bt2020c": 10},
+	matrix: map[string]uint16{"bt709": 1, "fcc": 4, "bt470bg": 5, "smpte170m": 6, "smpte240m": 7, "ycgco": 8, "bt2020nc": 9, "bt2020c": 10},
 }
 
 // taggedColor is what a source says of its colours, nil if nothing. Containers may

@@ -184,15 +184,17 @@ func (p *pass) trim(c *clip) error {
 	if p.cuts != nil || c.row.End <= end {
 		return nil
 	}
-	promised := p.m.end
+	until := p.m.duration
 	if p.until > 0 {
-		promised = min(promised, float64(p.until))
+		until = min(until, float64(p.until))
 	}
+	whole := p.m.promised(p.heardUntil(), until)
+	promised := min(whole, until)
 	if end < wholeShare*promised {
-		return dataset.Fail(dataset.Corrupt, "decoding ended at %.3f s of %.3f s", end, p.m.end)
+		return dataset.Fail(dataset.Corrupt, "decoding ended at %.3f s of %.3f s", end, whole)
 	}
 	// A span without a frame keeps the times given.
-	if end = max(end, p.m.end); c.begun && c.row.End > end {
+	if end = max(end, whole); c.begun && c.row.End > end {
 		c.row.End, c.end = end, p.m.clock.ticks(end)
 	}
 	return nil

@@ -30,6 +30,7 @@ type extraction struct {
 	copies    []*clip // whose video was copied
 	decodeErr error   // the decoder's, of the first pass
 	decoded   float64 // seconds, up to the end of the last frame
+	heard     float64 // seconds, up to the end of the sound
 
 	complained bool    // a decoder has
 	lastEnd    float64 // of the clips that are ok, in seconds
@@ -141,7 +142,7 @@ func (e *extraction) findSpans(ctx context.Context) error {
 	var err error
 	e.decodeErr, err = p.run(ctx)
 	e.complained = p.complained
-	e.numbered, e.decoded = cuts.numbered, e.m.clock.seconds(p.pace.end())
+	e.numbered, e.decoded, e.heard = cuts.numbered, e.m.clock.seconds(p.pace.end()), p.heardUntil()
 	if err != nil {
 		return err
 	}
@@ -350,9 +351,27 @@ func (e *extraction) nothingDecoded() error {
 // a longer track.
 const wholeShare = 0.95
 
+// promised is when the video ends by the header, in seconds; 0 if that is not
+// said. Where only the whole container's duration is, it is the video's if the
+// sound does not last as long either, up to where it was decoded.
+func (m *media) promised(heard, until float64) float64 {
+	if m.end == 0 && heard < wholeShare*until {
+		return m.duration
+	}
+	return m.end
+}
+
+// heardUntil is the end of the sound that was decoded, in seconds.
+func (p *pass) heardUntil() float64 {
+	if p.m.audio == nil || p.sound.next() == math.MinInt64 {
+		return 0
+	}
+	return float64(p.sound.next()) / float64(p.sound.rate)
+}
+
 // damaged adds a row for what of a source could not be decoded.
 func (e *extraction) damaged() error {
-	promised := e.m.end
+	promised := e.m.promised(e.heard, e.m.duration)
 	if promised == 0 && e.decodeErr != nil {
 		promised = e.m.duration
 	}

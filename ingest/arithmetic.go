@@ -2,4 +2,4 @@ package ingest
 
 // Arithmetic is part of the stage's fingerprint: raise it whenever the same
 // source, settings and ffmpeg would give other bytes than before.
-const Arithmetic = "2"
+const Arithmetic = "3"

@@ -158,6 +158,13 @@ func (v *verifier) files(ctx context.Context) error {
 			v.fileProblem(o.Name, "manifest", "is in the folder, but not in the manifest")
 		}
 	}
+	for _, name := range []string{CardName, StatsName} {
+		if _, err := v.Out.Stat(ctx, name); errors.Is(err, fs.ErrNotExist) {
+			v.fileProblem(name, "manifest", "the file is missing; micodata shard writes it again once %s is removed", ManifestName)
+		} else if err != nil {
+			return err
+		}
+	}
 	if rows != m.Tuples || bytes != m.Bytes || m.Index.Rows != m.Tuples {
 		v.fileProblem(ManifestName, "manifest", "says %d tuples, %d bytes and %d index rows; its shards have %d tuples of %d bytes",
 			m.Tuples, m.Bytes, m.Index.Rows, rows, bytes)

@@ -73,7 +73,11 @@ func windowsDiffer(heard, stored []float32, tolerance float64, whose string) str
 	case alike < leastAlike:
 		return fmt.Sprintf("audio is not %s (correlation %.2f)", whose, alike)
 	case !same:
-		return fmt.Sprintf("audio is %.1f ms late against %s", 1000*float64(lag)/soundRate, whose)
+		late, word := 1000*float64(lag)/soundRate, "late"
+		if late < 0 {
+			late, word = -late, "early"
+		}
+		return fmt.Sprintf("audio is %.1f ms %s against %s", late, word, whose)
 	}
 	return ""
 }

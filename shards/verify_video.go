@@ -292,8 +292,9 @@ func (c *check) moments(m *clipMedia, stills []still) {
 }
 
 // spread checks that uniform frame i lies near the middle of its segment, as far
-// as the clip has a frame there. Extraction chooses among 10 frames a second, of
-// a long clip or of large pictures among fewer, but at least one a segment.
+// as the clip has a frame there. Extraction chooses among the first frames of each
+// tenth of a second, of a long clip or of large pictures among fewer, but at least
+// one a segment.
 func (c *check) spread(m *clipMedia, i int, time float64) {
 	middle := (float64(i) + 0.5) / float64(len(c.t.Frames)) * c.t.Duration
 	there := math.Abs(m.times[nearest(m.times, middle)] - middle)

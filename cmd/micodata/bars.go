@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"sync"
@@ -21,29 +22,38 @@ type bars struct {
 	width func() int // of the terminal, in columns
 
 	mu    sync.Mutex
-	order []*progressbar.ProgressBar
-	of    map[string]*progressbar.ProgressBar // by stage
-	lines int                                 // on the screen
+	bars  []*bar
+	total int64 // of each; 0 while it is not known
+	lines int   // on the screen
 
 	stop chan struct{}
 	wg   sync.WaitGroup
 }
 
-// barWidth leaves room for all else in 80 columns.
-const barWidth = 12
+// bar is that of a stage. While the total is not known, it only counts.
+type bar struct {
+	*progressbar.ProgressBar
+	stage  string
+	done   int
+	failed int
+	begun  time.Time
+}
+
+// Of a terminal's columns, a bar has what the numbers leave, at most barWidth.
+const (
+	barWidth = 12
+	numbers  = 66
+)
 
 // newBars draws on a terminal of a width until close.
-func newBars(out io.Writer, width func() int, stages []string) *bars {
-	b := &bars{out: out, width: width, of: map[string]*progressbar.ProgressBar{}, stop: make(chan struct{})}
+func newBars(out io.Writer, width func() int, unit string, stages ...string) *bars {
+	b := &bars{out: out, width: width, stop: make(chan struct{})}
 	for _, stage := range stages {
-		// Of unknown length, while the list is still being read. It draws nothing by
-		// itself.
-		bar := progressbar.NewOptions(-1, progressbar.OptionSetWriter(io.Discard), progressbar.OptionSetWidth(barWidth),
+		// It draws nothing by itself. A bar of no length would count modulo its width.
+		p := progressbar.NewOptions64(math.MaxInt64, progressbar.OptionSetWriter(io.Discard), progressbar.OptionSetWidth(min(max(width()-numbers, 1), barWidth)),
 			progressbar.OptionSetDescription(stage), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
-			progressbar.OptionSetItsString("parts"), progressbar.OptionSetElapsedTime(true), progressbar.OptionSetPredictTime(true),
-			progressbar.OptionSetSpinnerChangeInterval(0))
-		b.of[stage] = bar
-		b.order = append(b.order, bar)
+			progressbar.OptionSetItsString(unit), progressbar.OptionSetElapsedTime(true), progressbar.OptionSetPredictTime(true))
+		b.bars = append(b.bars, &bar{ProgressBar: p, stage: stage, begun: time.Now()})
 	}
 	b.draw()
 	b.wg.Go(func() {
@@ -70,17 +80,29 @@ func columns(terminal *os.File) int {
 	return width
 }
 
-// done counts a part of a stage. The total is 0 while it is not known.
-func (b *bars) done(stage string, failed int, total int64) {
+// know tells how much each stage has to do.
+func (b *bars) know(total int64) {
 	b.mu.Lock()
-	bar := b.of[stage]
-	if total > 0 && bar.GetMax64() != total {
-		bar.ChangeMax64(total)
+	if b.total != total {
+		b.total = total
+		for _, bar := range b.bars {
+			bar.ChangeMax64(total)
+		}
 	}
-	if failed > 0 {
-		bar.Describe(fmt.Sprintf("%s (%d failed)", stage, failed))
+	b.mu.Unlock()
+	b.draw()
+}
+
+// count counts what is done of a stage, and how many of its rows have failed.
+func (b *bars) count(stage string, failed int) {
+	b.mu.Lock()
+	for _, bar := range b.bars {
+		if bar.stage == stage {
+			bar.done++
+			bar.failed = failed
+			_ = bar.Add(1) // it writes to nowhere
+		}
 	}
-	_ = bar.Add(1) // it writes to nowhere
 	b.mu.Unlock()
 	b.draw()
 }
@@ -109,13 +131,26 @@ func (b *bars) redraw(text []byte) {
 	}
 	screen.Write(text)
 	width := b.width() - 1
-	for _, bar := range b.order {
-		_ = bar.RenderBlank()
-		line := []rune(strings.TrimPrefix(bar.String(), "\r"))
+	for _, bar := range b.bars {
+		line := []rune(bar.line(b.total))
 		fmt.Fprintf(&screen, "%s\n", string(line[:min(len(line), width)]))
 	}
-	b.lines = len(b.order)
+	b.lines = len(b.bars)
 	_, _ = b.out.Write(screen.Bytes())
+}
+
+// line is how the bar stands.
+func (b *bar) line(total int64) string {
+	name := b.stage
+	if b.failed > 0 {
+		name += fmt.Sprintf(" (%d failed)", b.failed)
+	}
+	if total == 0 {
+		return fmt.Sprintf("%s (%d done) [%s]", name, b.done, time.Since(b.begun).Round(time.Second))
+	}
+	b.Describe(name)
+	_ = b.RenderBlank()
+	return strings.TrimPrefix(b.String(), "\r")
 }
 
 // close draws for the last time and leaves the bars where they are.

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/signal"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,8 +26,9 @@ func main() {
 type interrupts struct {
 	ctx    context.Context //nolint:containedctx // the one context that signals end
 	cancel context.CancelFunc
-	stop   chan struct{}                // closed: begin nothing new
-	gentle atomic.Pointer[func(string)] // stages run; how to say something meanwhile
+	stop   chan struct{} // closed: begin nothing new
+	mu     sync.Mutex
+	say    func(string) // while stages run: how to tell the user something
 	done   chan struct{}
 	wg     sync.WaitGroup
 }
@@ -51,8 +51,7 @@ func newInterrupts(parent context.Context) *interrupts {
 			return
 		}
 		close(in.stop)
-		if say := in.gentle.Load(); say != nil {
-			(*say)("finishing what is begun; interrupt again to stop now")
+		if in.tell("finishing what is begun; interrupt again to stop now") {
 			select {
 			case <-signals:
 			case <-in.done:
@@ -72,9 +71,26 @@ func newInterrupts(parent context.Context) *interrupts {
 // gently runs work that ends well by itself once stop is closed, which say tells
 // the user then.
 func (in *interrupts) gently(say func(string), work func() error) error {
-	in.gentle.Store(&say)
-	defer in.gentle.Store(nil)
+	in.become(say)
+	defer in.become(nil)
 	return work()
+}
+
+func (in *interrupts) become(say func(string)) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.say = say
+}
+
+// tell says something if stages run.
+func (in *interrupts) tell(msg string) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.say == nil {
+		return false
+	}
+	in.say(msg)
+	return true
 }
 
 func (in *interrupts) stopped() bool {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/term"
@@ -22,7 +21,6 @@ type progress struct {
 	app   *app
 	err   io.Writer                  // below the bars, once they are closed
 	log   *slog.Logger               // json
-	total atomic.Int64               // parts, 0 while unknown
 	bars  *bars                      // nil: no terminal
 	sums  map[string]*dataset.Report // by stage, of what this run made
 	order []string
@@ -33,13 +31,13 @@ type progress struct {
 // above the bars, if there are any.
 func (a *app) newProgress(total int, stages []engine.Stage) *progress {
 	p := &progress{app: a, err: a.err, log: a.logger(), sums: map[string]*dataset.Report{}, kept: map[string]int{}}
-	p.total.Store(int64(total))
 	if f, ok := a.err.(*os.File); ok && p.log == nil && term.IsTerminal(int(f.Fd())) {
 		var names []string
 		for _, s := range stages {
 			names = append(names, s.Name)
 		}
-		p.bars = newBars(f, func() int { return columns(f) }, names)
+		p.bars = newBars(f, func() int { return columns(f) }, "parts", names...)
+		p.know(int64(total))
 		a.err = p.bars
 	}
 	return p
@@ -50,12 +48,19 @@ func (p *progress) counted(parts partSource) partSource {
 	return func(yield func(engine.Part, error) bool) {
 		for part, err := range parts {
 			if err == nil && part.Last {
-				p.total.Store(int64(part.Index) + 1)
+				p.know(int64(part.Index) + 1)
 			}
 			if !yield(part, err) {
 				return
 			}
 		}
+	}
+}
+
+// know learns how many parts there are, if that is more than 0.
+func (p *progress) know(total int64) {
+	if p.bars != nil && total > 0 {
+		p.bars.know(total)
 	}
 }
 
@@ -72,7 +77,7 @@ func (p *progress) part(d engine.PartDone) {
 	}
 	switch {
 	case p.bars != nil:
-		p.bars.done(d.Stage, p.sums[d.Stage].Failed, p.total.Load())
+		p.bars.count(d.Stage, p.sums[d.Stage].Failed)
 	case d.Kept: // nothing was done, nothing to say
 	case p.log != nil:
 		p.log.Info("part done", "stage", d.Stage, "part", d.Part, "rows", d.Report.Rows, "ok", d.Report.OK,
@@ -151,4 +156,40 @@ func costs(c dataset.Cost) string {
 		s += fmt.Sprintf(", %.1f MB read", float64(c.Bytes)/1e6)
 	}
 	return s
+}
+
+// counter shows how many of some things are done, as progress does parts.
+type counter struct {
+	what string
+	err  io.Writer
+	log  *slog.Logger
+	bars *bars // nil: no terminal
+}
+
+// newCounter shows what is counted until close.
+func (a *app) newCounter(what string) *counter {
+	c := &counter{what: what, err: a.err, log: a.logger()}
+	if f, ok := a.err.(*os.File); ok && c.log == nil && term.IsTerminal(int(f.Fd())) {
+		c.bars = newBars(f, func() int { return columns(f) }, what, what)
+	}
+	return c
+}
+
+// count takes one event, from any goroutine.
+func (c *counter) count(done, total int) {
+	switch {
+	case c.log != nil:
+		c.log.Info(c.what, "done", done, "total", total)
+	case c.bars != nil:
+		c.bars.know(int64(total))
+		c.bars.count(c.what, 0)
+	default:
+		fmt.Fprintf(c.err, "%s: %d of %d\n", c.what, done, total)
+	}
+}
+
+func (c *counter) close() {
+	if c.bars != nil {
+		c.bars.close()
+	}
 }

@@ -156,9 +156,12 @@ func (s *session) buildInto(ctx context.Context, up *upstream, settings *shards.
 // write makes the training set from the dataset's parts.
 func (s *session) write(ctx context.Context, settings *shards.Settings, out storage.Store, label *labelers) (shards.Result, error) {
 	begin := time.Now()
+	counter := s.app.newCounter("shards written")
 	result, err := shards.Write(ctx, shards.Env{
-		Dataset: s.store, Out: out, Settings: *settings, Frozen: s.frozen, Labels: label.outputs, Version: version(), Models: label.models,
+		Progress: counter.count,
+		Dataset:  s.store, Out: out, Settings: *settings, Frozen: s.frozen, Labels: label.outputs, Version: version(), Models: label.models,
 	})
+	counter.close()
 	if err != nil {
 		return result, err
 	}

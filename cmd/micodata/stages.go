@@ -36,6 +36,14 @@ func defaultIngest() ingestSettings {
 	return ingestSettings{Settings: ingest.DefaultSettings(), PartSources: 32}
 }
 
+// Validate says which setting makes no sense.
+func (s *ingestSettings) Validate() error {
+	if s.PartSources < 1 {
+		return fmt.Errorf("part_sources %d: want 1 and more", s.PartSources)
+	}
+	return s.Settings.Validate()
+}
+
 // freeze adopts what the dataset was frozen with for every setting that was not
 // given, and records or checks the result.
 func (s *session) freeze(ctx context.Context, stage string, settings any, versions map[string]string, upstream string) (string, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"micodata/engine"
 	"micodata/internal/ffmpeg"
 	"micodata/shards"
 	"micodata/storage"
@@ -43,7 +45,13 @@ func (a *app) verifyCommand() *cobra.Command {
 			if env.Out, err = storage.NewLocal(args[0]); err != nil {
 				return err
 			}
+			counter := a.newCounter("shards verified")
+			env.Progress = counter.count
 			report, err := shards.Verify(ctx, env)
+			counter.close()
+			if errors.Is(err, context.Canceled) {
+				return verifyStopped{}
+			}
 			if err != nil {
 				return err
 			}
@@ -79,6 +87,12 @@ func (a *app) verifyCommand() *cobra.Command {
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
+
+// verifyStopped is what an interrupt leaves of verify, which makes nothing.
+type verifyStopped struct{}
+
+func (verifyStopped) Error() string { return "stopped before all was checked" }
+func (verifyStopped) Unwrap() error { return engine.ErrInterrupted }
 
 // datasetOf opens the dataset that a set was made of: dir, or the one that run
 // keeps in the set. Nil is none.

@@ -43,8 +43,8 @@ type Stream struct {
 	StartPTS    int64
 	DurationPTS int64
 	Start       time.Duration
-	Duration    time.Duration
-	FrameCount  int64 // as the container says
+	Duration    time.Duration // also where DurationPTS is unknown, of a tag
+	FrameCount  int64         // as the container says
 
 	Default         bool
 	AttachedPicture bool

@@ -102,6 +102,10 @@ func (r *streamJSON) stream() Stream {
 		Start: seconds(r.StartTime), Duration: max(0, seconds(r.Duration)), FrameCount: integer(r.NbFrames),
 		Default: r.Disposition["default"] != 0, AttachedPicture: r.Disposition["attached_pic"] != 0,
 	}
+	if s.Duration == 0 {
+		// Matroska's, which say when the stream ends.
+		s.Duration = max(0, clockTime(tag(r.Tags, "DURATION"))-max(0, s.Start))
+	}
 	if s.Language == "und" {
 		s.Language = ""
 	}
@@ -180,6 +184,17 @@ func seconds(s string) time.Duration {
 		return 0
 	}
 	return time.Duration(math.Round(f*1e6)) * time.Microsecond // ffprobe writes six places
+}
+
+// clockTime reads "00:00:08.023000000"; what is none is 0.
+func clockTime(s string) time.Duration {
+	hours, rest, _ := strings.Cut(s, ":")
+	minutes, secs, ok := strings.Cut(rest, ":")
+	h, m := integer(hours), integer(minutes)
+	if !ok || h > 1000 || m > 59 {
+		return 0
+	}
+	return time.Duration(h)*time.Hour + time.Duration(m)*time.Minute + seconds(secs)
 }
 
 // rational reads "a/b" or "a:b". What isn't a positive fraction is unknown.

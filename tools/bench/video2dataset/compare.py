@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """CPU seconds of micodata beside those of video2dataset 1.3.0's exact path, in one run.
 
-    tools/bench/video2dataset/compare.py bin/micodata testdata/media --python VENV/bin/python [--runs 2]
+    tools/bench/video2dataset/compare.py bin/micodata testdata/media --python VENV/bin/python [--rounds 3]
 
 VENV has requirements.txt installed. Both work on the same 720p file with the same cut
-detector's settings, and take turns; each figure is the least of the runs, user + system,
-children included, nothing subtracted. video2dataset cuts at the scenes it detects
+detector's settings, and take turns; each figure is the median of the rounds, user + system,
+children included, nothing subtracted, and a ratio that of the rounds' own. video2dataset cuts at the scenes it detects
 (cuts_are_clips), re-encodes (precision: exact: x264 medium, the source's size) and writes
 the sound as MP3 beside each clip; micodata also makes a key frame and 8 frames a clip.
 All is bound to one CPU, as in bench.py.
@@ -14,6 +14,7 @@ import argparse
 import json
 import pathlib
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -70,7 +71,7 @@ def main():
     ap.add_argument("binary", type=lambda p: str(pathlib.Path(p).resolve()))
     ap.add_argument("samples", type=pathlib.Path)
     ap.add_argument("--python", required=True, help="of the virtual environment with requirements.txt")
-    ap.add_argument("--runs", type=int, default=2)
+    ap.add_argument("--rounds", type=int, default=3)
     args = ap.parse_args()
     bench.one_cpu()
     source = bench.bench_media(args.samples, bench.cache_folder())
@@ -98,11 +99,11 @@ def compare(args, source, tmp):
         look(name, ours.folder / "ds")
         return cpu
 
-    start, floor, *cpus = bench.least(
-        args.runs, lambda: theirs.run(tmp / "missing.mp4"), exact,
+    start, floor, *cpus = bench.in_turn(
+        args.rounds, lambda: theirs.run(tmp / "missing.mp4"), exact,
         *(lambda name=name, flags=flags: extract(name, flags) for name, flags in MICODATA.items()))
     report(made, dict(zip(["video2dataset", *MICODATA], [floor, *cpus])), bench.duration(source))
-    print(f"\nOf video2dataset's {floor:.1f} CPU s, {start:.1f} are its start and end (a run whose only URL is missing); "
+    print(f"\nOf video2dataset's {statistics.median(floor):.1f} CPU s, {statistics.median(start):.1f} are its start and end (a run whose only URL is missing); "
           "torch is stood in for, so not in them.")
 
 
@@ -111,7 +112,8 @@ def report(made, cpus, seconds):
     print("\n| what | CPU s | CPU s a video second | clips | with video2dataset's span | MB of video | ratio | limit |\n"
           "| --- | --- | --- | --- | --- | --- | --- | --- |")
     for name, cpu in cpus.items():
-        m, ratio = made[name], cpu / cpus["video2dataset"]
+        m, ratio = made[name], statistics.median(a / b for a, b in zip(cpu, cpus["video2dataset"]))
+        cpu = statistics.median(cpu)
         same = sum(span in theirs["spans"] for span in m["spans"])
         verdict = "1 | |" if m is theirs else f"{ratio:.2f} | {LIMIT} |{'' if ratio <= LIMIT else ' over'}"
         print(f"| {name} | {cpu:.1f} | {cpu / seconds:.2f} | {len(m['spans'])} | {same} | {m['bytes'] / 1e6:.1f} | {verdict}")
