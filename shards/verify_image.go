@@ -288,5 +288,14 @@ func unlike(a, b *thumb) float64 {
 	return 1 - cov*cov/(va*vb)
 }
 
+func (t *thumb) variance() float64 {
+	var sum, squares float64
+	for _, v := range t {
+		sum, squares = sum+float64(v), squares+float64(v)*float64(v)
+	}
+	n := float64(len(t))
+	return squares/n - sum/n*sum/n
+}
+
 // flatVariance is that of a picture within two levels of one gray.
 const flatVariance = 4

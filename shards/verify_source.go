@@ -196,6 +196,7 @@ func (c *check) source(ctx context.Context, last **source, clip *clipMedia, stil
 		return nil
 	}
 	span := newSpan(t, clip, stills)
+	span.isSmall, span.isCoarse = isSmall(s.video), isSmall(s.video) || clip.video != nil && c.v.isCoarse(clip.video)
 	err := c.v.decodeSpan(ctx, s, span)
 	isBroken := new(brokenMedia)
 	if err != nil && !errors.As(err, &isBroken) {

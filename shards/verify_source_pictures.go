@@ -30,8 +30,8 @@ const (
 	shortRun   = 3 // of a clip that has fewer, nothing is said
 )
 
-// maxRunUnlike is what encoders may do to a run of frames at their worst.
-const maxRunUnlike = 0.5
+// coarseRunUnlike is what encoders may do to a run of frames at their worst.
+const coarseRunUnlike = 0.5
 
 // picturesDiffer compares the tuple's pictures with the source's frames of their
 // times.
@@ -55,7 +55,7 @@ func (s *span) stillDiffers(p *picture) string {
 	if lag, least := bestLag([]*picture{p}); least < otherFrame {
 		return fmt.Sprintf("at %v s, shows the source's frame %s of %.4f s", p.time, later(lag), s.start+p.time)
 	}
-	if own > maxUnlike {
+	if own > mostUnlike(p.luma, s.isSmall) {
 		return fmt.Sprintf("does not show the source's frame of %.4f s (%.2f unlike)", s.start+p.time, own)
 	}
 	return ""
@@ -73,11 +73,15 @@ func (s *span) runDiffers(frames []*picture) string {
 		if l, r := bestLag(frames[i : i+n]); r < least {
 			least, at, lag = r, i, l
 		}
-		var own float64
+		var own, most float64
 		for _, p := range frames[i : i+n] {
 			own += float64(p.off[reach]) / float64(n)
+			most += mostUnlike(p.luma, false) / float64(n)
 		}
-		if own > maxRunUnlike {
+		if s.isCoarse {
+			most = coarseRunUnlike
+		}
+		if own > most {
 			return fmt.Sprintf("frames %d to %d do not show the source's from %.4f s on (%.2f unlike)", i, i+n-1, s.start+frames[i].time, own)
 		}
 	}

@@ -13,6 +13,8 @@ type span struct {
 	start, end float64
 	fps        float64
 	clip       *clipMedia
+	isSmall    bool // the source's pictures are
+	isCoarse   bool // the clip is of poor quality, or small
 	isSilent   bool // the column audio is null, and status says why
 
 	times    []float64          // of the source's frames in the span, from start on

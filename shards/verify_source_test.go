@@ -378,3 +378,67 @@ func TestVerifyAgainstOddSources(t *testing.T) {
 		})
 	}
 }
+
+// Clips that follow each other in one scene look alike, and each agrees with
+// itself. One's picture, frames or all in the place of the other's are found.
+func TestVerifyFindsNeighboursOfAScene(t *testing.T) {
+	swap := map[string]struct {
+		promises []string
+		change   func(other, t *Tuple)
+	}{
+		"image": {[]string{"image"}, func(other, t *Tuple) {
+			t.Image.Bytes, t.ImageTime, t.Sharpness, t.Brightness = other.Image.Bytes, other.ImageTime, other.Sharpness, other.Brightness
+		}},
+		"frames": {[]string{"frames"}, func(other, t *Tuple) {
+			t.Frames = slices.Clone(t.Frames)
+			for i := range t.Frames {
+				t.Frames[i].Time, t.Frames[i].Image.Bytes = other.Frames[i].Time, other.Frames[i].Image.Bytes
+			}
+		}},
+		"video": {[]string{"video"}, func(other, t *Tuple) { t.Video.Bytes = other.Video.Bytes }},
+		"all": {[]string{"image", "frames", "video"}, func(other, t *Tuple) {
+			own := *t
+			*t = *other
+			t.Key, t.ClipID, t.Start, t.End, t.Duration = own.Key, own.ClipID, own.Start, own.End, own.Duration
+			t.Image.Path, t.Video.Path, t.Audio.Path = own.Image.Path, own.Video.Path, own.Audio.Path
+			t.Frames = slices.Clone(own.Frames)
+			for i := range t.Frames {
+				t.Frames[i].Time, t.Frames[i].Image.Bytes = other.Frames[i].Time, other.Frames[i].Image.Bytes
+			}
+		}},
+	}
+	for _, mode := range []string{"encode", "none"} {
+		dir := t.TempDir()
+		film, err := filepath.Abs("../testdata/media/sintel_a.mp4")
+		if err != nil {
+			t.Fatal(err)
+		}
+		list(t, filepath.Join(dir, "list.jsonl"), map[string][][2]float64{place(t, film, filepath.Join(dir, "film.mp4")): {{14, 15}, {15, 16}}})
+		micodata(t, dir, "run", "list.jsonl", "-o", "set", "--labels", "", "--clip-mode", mode)
+		set := folder(t, filepath.Join(dir, "set"))
+		var good []*Tuple
+		rewrite(t, set, func(rows []*Tuple) []*Tuple { good = rows; return rows })
+		for name, c := range swap {
+			if mode == "none" && name == "video" {
+				continue
+			}
+			rewrite(t, set, func([]*Tuple) []*Tuple {
+				changed := *good[0]
+				c.change(good[1], &changed)
+				return []*Tuple{&changed, good[1]}
+			})
+			found := map[string]bool{}
+			for _, p := range verify(t, set).Problems {
+				if p.Row != 0 {
+					t.Errorf("%s, %s: %s", mode, name, p)
+				}
+				found[p.Promise] = true
+			}
+			for _, promise := range c.promises {
+				if !found[promise] && (mode != "none" || promise != "video") {
+					t.Errorf("%s, %s: %s not found among %v", mode, name, promise, found)
+				}
+			}
+		}
+	}
+}
