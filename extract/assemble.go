@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"image/jpeg"
+	"math"
 
 	"micodata/dataset"
 	"micodata/extract/measure"
@@ -26,7 +27,8 @@ func (e *extraction) assemble(c *clip, k *collector) error {
 		row.Video = table.Blob{Bytes: video, Path: row.Key + ".mp4"}
 		row.Width, row.Height = int32(k.job.m.clip.w), int32(k.job.m.clip.h)
 		row.FrameCount = int32(len(c.frames))
-		row.FPS = float64(len(c.frames)) / (row.End - row.Start)
+		// Rounded, so that 25 is 25 whatever the span's last digits are.
+		row.FPS = math.Round(1e6*float64(len(c.frames))/(row.End-row.Start)) / 1e6
 		row.VideoCodec = "h264"
 	}
 	if row.Audio.Bytes != nil {

@@ -98,6 +98,9 @@ func (a *app) findTools(ctx context.Context) (ffmpeg.Tools, error) {
 	return tools, nil
 }
 
+// datasetInSet is where run keeps the dataset, below the training set.
+const datasetInSet = ".dataset"
+
 // checkFolder refuses a folder that is not what the command works on before
 // anything is made of it.
 func checkFolder(dir, mark string, create bool) error {
@@ -118,7 +121,14 @@ func checkFolder(dir, mark string, create bool) error {
 	if create {
 		return nil
 	}
-	if _, err := os.Stat(filepath.Join(dir, mark)); err != nil {
+	has := func(dir string) bool {
+		_, err := os.Stat(filepath.Join(dir, mark))
+		return err == nil
+	}
+	if !has(dir) {
+		if inside := filepath.Join(dir, datasetInSet); has(inside) {
+			return usagef("%s has no %s: it is a training set, whose dataset is %s", dir, mark, inside)
+		}
 		return usagef("%s has no %s: it is not what this command works on", dir, mark)
 	}
 	return nil

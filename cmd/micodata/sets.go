@@ -85,7 +85,7 @@ func (a *app) runCommand() *cobra.Command {
 			return usagef("run wants -o OUT, the folder for the training set")
 		}
 		if dir == "" {
-			dir = filepath.Join(out, ".dataset")
+			dir = filepath.Join(out, datasetInSet)
 		}
 		s, err := a.open(ctx, cmd.Flags(), &up.work, dir, true)
 		if err != nil {

@@ -103,7 +103,7 @@ func datasetOf(out, dir string) (storage.Store, error) {
 		}
 		return storage.NewLocal(dir)
 	}
-	dir = filepath.Join(out, ".dataset")
+	dir = filepath.Join(out, datasetInSet)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
