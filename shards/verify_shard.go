@@ -276,7 +276,7 @@ func (c *check) scalars() {
 			c.problem(modality, "is null, and status does not say why")
 		}
 	}
-	for modality, blob := range map[string]table.Blob{"image": t.Image, "video": t.Video, "audio": t.Audio, "depth": t.Depth, "normal": t.Normal} {
+	for modality, blob := range t.blobs() {
 		c.named(modality, blob)
 	}
 	if m := t.DepthMeta; m != nil && m.Kind != dataset.AffineInvariantDepth && m.Kind != dataset.InverseDepth && m.Kind != dataset.MetricDepth {
@@ -294,6 +294,11 @@ func (c *check) scalars() {
 	if depth && t.DepthMeta == nil || normal && t.NormalMeta == nil {
 		c.problem("depth and normal", "a map without its model")
 	}
+}
+
+// blobs are those of the tuple's own columns, without those of its frames.
+func (t *Tuple) blobs() map[string]table.Blob {
+	return map[string]table.Blob{"image": t.Image, "video": t.Video, "audio": t.Audio, "depth": t.Depth, "normal": t.Normal}
 }
 
 // named checks that a blob has the name of its tuple.
@@ -328,7 +333,7 @@ func (c *check) places(o storage.Object, x *IndexRow) {
 		}
 	}
 	t := c.t
-	for column, blob := range map[string]table.Blob{"image": t.Image, "video": t.Video, "audio": t.Audio, "depth": t.Depth, "normal": t.Normal} {
+	for column, blob := range t.blobs() {
 		same(column, *x.place(column), blob)
 	}
 	for i, f := range t.Frames {

@@ -55,12 +55,9 @@ func (v *verifier) decode(ctx context.Context, t *Tuple) (*clipMedia, error) {
 	out := &clipMedia{front: moovFirst(t.Video.Bytes)}
 	clip := filepath.Join(dir, "clip.mp4")
 	if t.Video.Bytes != nil {
-		if err := os.WriteFile(clip, t.Video.Bytes, 0o600); err != nil {
-			return nil, err
-		}
-		probe, err := v.Tools.Probe(ctx, clip)
+		probe, err := v.put(ctx, clip, t.Video.Bytes, "video")
 		if err != nil {
-			return nil, broken(ctx, "video", err)
+			return nil, err
 		}
 		out.video, out.track = probe.VideoStream(), firstAudio(&probe)
 		if out.video == nil {
@@ -69,12 +66,9 @@ func (v *verifier) decode(ctx context.Context, t *Tuple) (*clipMedia, error) {
 	}
 	sound := filepath.Join(dir, "clip.audio")
 	if t.Audio.Bytes != nil {
-		if err := os.WriteFile(sound, t.Audio.Bytes, 0o600); err != nil {
-			return nil, err
-		}
-		probe, err := v.Tools.Probe(ctx, sound)
+		probe, err := v.put(ctx, sound, t.Audio.Bytes, "audio")
 		if err != nil {
-			return nil, broken(ctx, "audio", err)
+			return nil, err
 		}
 		if out.audio = firstAudio(&probe); out.audio == nil {
 			return nil, &brokenMedia{"audio", errors.New("has no audio stream")}
@@ -84,6 +78,15 @@ func (v *verifier) decode(ctx context.Context, t *Tuple) (*clipMedia, error) {
 		return out, nil
 	}
 	return out, v.decodeFiles(ctx, out, clip, sound)
+}
+
+// put writes media to a file and probes it.
+func (v *verifier) put(ctx context.Context, path string, data []byte, modality string) (ffmpeg.Probe, error) {
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		return ffmpeg.Probe{}, err
+	}
+	probe, err := v.Tools.Probe(ctx, path)
+	return probe, broken(ctx, modality, err)
 }
 
 // broken tells media that do not decode from a machine that cannot decode them.

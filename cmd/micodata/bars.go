@@ -51,7 +51,7 @@ func newBars(out io.Writer, width func() int, unit string, stages ...string) *ba
 	for _, stage := range stages {
 		// It draws nothing by itself. A bar of no length would count modulo its width.
 		p := progressbar.NewOptions64(math.MaxInt64, progressbar.OptionSetWriter(io.Discard), progressbar.OptionSetWidth(min(max(width()-numbers, 1), barWidth)),
-			progressbar.OptionSetDescription(stage), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
+			progressbar.OptionShowCount(), progressbar.OptionShowIts(),
 			progressbar.OptionSetItsString(unit), progressbar.OptionSetElapsedTime(true), progressbar.OptionSetPredictTime(true))
 		b.bars = append(b.bars, &bar{ProgressBar: p, stage: stage, begun: time.Now()})
 	}
@@ -71,6 +71,16 @@ func newBars(out io.Writer, width func() int, unit string, stages ...string) *ba
 	return b
 }
 
+// bars draws on standard error, if that is a terminal and no JSON is asked for;
+// else it is nil.
+func (a *app) bars(unit string, stages ...string) *bars {
+	f, ok := a.err.(*os.File)
+	if !ok || a.global.logFormat == "json" || !term.IsTerminal(int(f.Fd())) {
+		return nil
+	}
+	return newBars(f, func() int { return columns(f) }, unit, stages...)
+}
+
 // columns is the width of a terminal.
 func columns(terminal *os.File) int {
 	width, _, err := term.GetSize(int(terminal.Fd()))
@@ -83,14 +93,15 @@ func columns(terminal *os.File) int {
 // know tells how much each stage has to do.
 func (b *bars) know(total int64) {
 	b.mu.Lock()
-	if b.total != total {
-		b.total = total
-		for _, bar := range b.bars {
-			bar.ChangeMax64(total)
-		}
+	defer b.mu.Unlock()
+	if b.total == total {
+		return
 	}
-	b.mu.Unlock()
-	b.draw()
+	b.total = total
+	for _, bar := range b.bars {
+		bar.ChangeMax64(total)
+	}
+	b.redraw(nil)
 }
 
 // count counts what is done of a stage, and how many of its rows have failed.

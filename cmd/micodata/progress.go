@@ -4,12 +4,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/term"
 
 	"micodata/dataset"
 	"micodata/engine"
@@ -31,12 +28,11 @@ type progress struct {
 // above the bars, if there are any.
 func (a *app) newProgress(total int, stages []engine.Stage) *progress {
 	p := &progress{app: a, err: a.err, log: a.logger(), sums: map[string]*dataset.Report{}, kept: map[string]int{}}
-	if f, ok := a.err.(*os.File); ok && p.log == nil && term.IsTerminal(int(f.Fd())) {
-		var names []string
-		for _, s := range stages {
-			names = append(names, s.Name)
-		}
-		p.bars = newBars(f, func() int { return columns(f) }, "parts", names...)
+	var names []string
+	for _, s := range stages {
+		names = append(names, s.Name)
+	}
+	if p.bars = a.bars("parts", names...); p.bars != nil {
 		p.know(int64(total))
 		a.err = p.bars
 	}
@@ -168,11 +164,7 @@ type counter struct {
 
 // newCounter shows what is counted until close.
 func (a *app) newCounter(what string) *counter {
-	c := &counter{what: what, err: a.err, log: a.logger()}
-	if f, ok := a.err.(*os.File); ok && c.log == nil && term.IsTerminal(int(f.Fd())) {
-		c.bars = newBars(f, func() int { return columns(f) }, what, what)
-	}
-	return c
+	return &counter{what: what, err: a.err, log: a.logger(), bars: a.bars(what, what)}
 }
 
 // count takes one event, from any goroutine.
