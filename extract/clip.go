@@ -39,7 +39,8 @@ type clip struct {
 	heldBytes int
 	slot      int64 // place on the encoder's clock; 0 while there is none
 	isCopied  bool  // its video does not go to the encoder
-	sent      int64 // samples of its sound that have
+	isTorn    bool  // the decoder ended within its last frame
+	sent      int64 // samples of its sound that have gone there
 
 	stills candidates
 	looked picker // of stills, where the feed has every frame

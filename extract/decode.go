@@ -12,6 +12,7 @@ import (
 	"micodata/dataset"
 	"micodata/internal/ffmpeg"
 	"micodata/internal/nut"
+	"micodata/internal/y4m"
 )
 
 // packet is what a feed gives at a time: a frame, or some sound.
@@ -19,10 +20,55 @@ type packet struct {
 	feed feed
 	key  bool // of feed copied: decoding can start here
 	// at is the time since the container's start: in ticks of media.clock for
-	// pictures, in samples for sound.
+	// pictures, in samples for sound. Frames of feeds clips and stills come without it.
+	at     int64
+	data   []byte  // back to pools[feed] when done
+	unread *unread // stands for data, of feed clips
+	end    bool    // nothing follows; all else but feed is zero
+	isTorn bool    // the decoder ended within the frame that went to the encoder last; all else but feed is zero
+}
+
+// unread is a frame that is still in the decoder's pipe, from where it can go to
+// the encoder's without coming into this process. The feed goes on when it has
+// been taken, once, by read or copyTo. Neither waits for another feed: each
+// frame is flushed.
+type unread struct {
+	from  *y4m.Reader
+	taken chan struct{}
+	// keep, if not nil, takes what copyTo copies, to come back as a still of the
+	// time at.
+	keep []byte
 	at   int64
-	data []byte // back to pools[feed] when done
-	end  bool   // nothing follows; all else is zero
+	// isTorn says that the decoder ended within it while it was copied.
+	isTorn bool
+}
+
+// read reads the frame; nil if it is torn.
+func (u *unread) read(buf []byte) ([]byte, error) {
+	defer close(u.taken)
+	data, err := u.from.ReadFrame(buf)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, nil
+	}
+	return data, err
+}
+
+// copyTo writes the frame, with anything for its end if it is torn, since whoever
+// reads it has been told its size.
+func (u *unread) copyTo(w io.Writer) error {
+	defer close(u.taken)
+	to := w
+	if u.keep != nil {
+		tee := &ffmpeg.Tee{W: w, Kept: u.keep[:0]}
+		defer func() { u.keep = tee.Kept }()
+		to = tee
+	}
+	n, err := u.from.CopyTo(to)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		u.isTorn = true
+		_, err = w.Write(make([]byte, u.from.FrameBytes()-int(n)))
+	}
+	return err
 }
 
 // soundPacket bounds packets of sound, in bytes: ten seconds of PCM in one
@@ -71,11 +117,17 @@ func decodeLimits(seconds float64) ffmpeg.Limits {
 	return ffmpeg.Limits{Timeout: 5*time.Minute + time.Duration(60*seconds*float64(time.Second))}
 }
 
+// maxPacket bounds a packet of a feed, in bytes.
 func (m *media) maxPacket(f feed) int {
-	if f == native || f == sound {
-		return soundPacket
+	switch f {
+	case taps:
+		return m.plan.FrameBytes()
+	case moments, stillMoments:
+		return momentBytes
+	case copied:
+		return maxCoded
 	}
-	return m.frameBytes(f)
+	return soundPacket
 }
 
 // ticks is the number of units a second of a feed's times.
@@ -98,16 +150,11 @@ func (m *media) readFeed(ctx context.Context, f feed, r io.Reader, pools *pools,
 			return ctx.Err()
 		}
 	}
-	ticks := m.ticks(f)
-	in, err := nut.NewReader(r, m.maxPacket(f))
-	if err == nil && in.Streams()[0].TimeBase != (nut.Rational{Num: 1, Den: ticks}) {
-		return fmt.Errorf("read decoded %s: times in units of %v s, asked for 1/%d", f, in.Streams()[0].TimeBase, ticks)
-	}
-	for err == nil {
-		var frame nut.Frame
-		if frame, err = in.Next(pools.get(f)); err == nil {
-			err = send(packet{feed: f, key: frame.Key, at: frame.PTS - clockOffset*ticks, data: frame.Data})
-		}
+	var err error
+	if f == clips || f == stills {
+		err = m.readFrames(ctx, f, r, pools, send)
+	} else {
+		err = m.readPackets(f, r, pools, send)
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return send(packet{feed: f, end: true}) // a decoder that failed says why itself
@@ -115,8 +162,67 @@ func (m *media) readFeed(ctx context.Context, f feed, r io.Reader, pools *pools,
 	return fmt.Errorf("read decoded %s: %w", f, err)
 }
 
+// readPackets sends the packets of a NUT stream until an error.
+func (m *media) readPackets(f feed, r io.Reader, pools *pools, send func(packet) error) error {
+	ticks := m.ticks(f)
+	in, err := nut.NewReader(r, m.maxPacket(f))
+	if err == nil && in.Streams()[0].TimeBase != (nut.Rational{Num: 1, Den: ticks}) {
+		return fmt.Errorf("times in units of %v s, asked for 1/%d", in.Streams()[0].TimeBase, ticks)
+	}
+	for err == nil {
+		var frame nut.Frame
+		if frame, err = in.Next(pools.get(f)); err == nil {
+			err = send(packet{feed: f, key: frame.Key, at: frame.PTS - clockOffset*ticks, data: frame.Data})
+		}
+	}
+	return err
+}
+
+// readFrames sends the frames of a YUV4MPEG2 stream, those of clips unread, until
+// an error.
+func (m *media) readFrames(ctx context.Context, f feed, r io.Reader, pools *pools, send func(packet) error) error {
+	size := m.clip
+	if f == stills {
+		size = m.image
+	}
+	in, err := y4m.NewReader(r, size.w, size.h)
+	for err == nil {
+		if err = in.Next(); err != nil {
+			break
+		}
+		pk := packet{feed: f}
+		if f == stills {
+			if pk.data, err = in.ReadFrame(pools.get(f)); err == nil {
+				err = send(pk)
+			}
+			continue
+		}
+		pk.unread = &unread{from: in, taken: make(chan struct{})}
+		if err = send(pk); err == nil {
+			err = pk.unread.finish(ctx, send)
+		}
+	}
+	return err
+}
+
+// finish waits until the frame has been taken, and sends what that has left.
+func (u *unread) finish(ctx context.Context, send func(packet) error) error {
+	select {
+	case <-u.taken:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if u.isTorn {
+		return send(packet{feed: clips, isTorn: true})
+	}
+	if u.keep != nil {
+		return send(packet{feed: stills, at: u.at, data: u.keep})
+	}
+	return nil
+}
+
 func (f feed) String() string {
-	return [...]string{taps: "cut taps", copied: "coded frames", clips: "clip frames", stills: "stills",
+	return [...]string{taps: "cut taps", moments: "times", stillMoments: "times of stills", copied: "coded frames", clips: "clip frames", stills: "stills",
 		native: "sound", sound: "separate sound"}[f]
 }
 
@@ -128,10 +234,13 @@ type pools [feeds]chan []byte
 // cut detector or the encoder at a time, roughly.
 const poolBuffers = 64
 
-func newPools() *pools {
+func newPools(m *media) *pools {
 	p := new(pools)
 	for f := range p {
 		p[f] = make(chan []byte, poolBuffers)
+	}
+	if m.clipsAreStills() {
+		p[stills] = p[clips] // the same size
 	}
 	return p
 }
@@ -147,6 +256,9 @@ func (p *pools) get(f feed) []byte {
 }
 
 func (p *pools) put(f feed, b []byte) {
+	if b == nil { // of a frame that went by without coming here
+		return
+	}
 	select {
 	case p[f] <- b:
 	default: // enough of them

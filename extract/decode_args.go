@@ -14,12 +14,14 @@ import (
 type feed int
 
 const (
-	taps   feed = iota // what the cut detector needs of every frame
-	copied             // the video as it is coded in the source, for clips that need no encoding
-	clips              // every frame at the clip's size
-	stills             // frames of a grid at the key frame's size, for the key frame and the uniform ones
-	native             // sound at the source's rate, for the clip
-	sound              // sound as it is stored separately
+	taps         feed = iota // what the cut detector needs of every frame
+	moments                  // the time of every frame, where there are no taps
+	stillMoments             // the time of every frame of stills
+	copied                   // the video as it is coded in the source, for clips that need no encoding
+	clips                    // every frame at the clip's size; its time is that of the taps or moments
+	stills                   // frames of a grid at the key frame's size, for the key frame and the uniform ones
+	native                   // sound at the source's rate, for the clip
+	sound                    // sound as it is stored separately
 	feeds
 )
 
@@ -62,9 +64,13 @@ func (m *media) has(f feed) bool {
 	switch f {
 	case taps:
 		return m.plan != nil
+	case moments:
+		return m.plan == nil
 	case copied:
 		return m.canCopy
-	case stills:
+	case clips:
+		return m.mode != ClipNone
+	case stills, stillMoments:
 		return !m.clipsAreStills()
 	case native:
 		return m.audio != nil && m.mode != ClipNone
@@ -86,29 +92,9 @@ func (m *media) stillsFrom() feed {
 	return stills
 }
 
-// clipFrame is the size of the frames of feed clips: where no video is made,
-// only their times matter.
-func (m *media) clipFrame() size {
-	if m.mode == ClipNone {
-		return size{2, 2}
-	}
-	return m.clip
-}
-
-// frameBytes is the size of one frame of a feed of pictures.
-func (m *media) frameBytes(f feed) int {
-	switch f {
-	case taps:
-		return m.plan.FrameBytes()
-	case copied:
-		return maxCoded
-	case clips:
-		return m.clipFrame().bytes()
-	case stills:
-		return m.image.bytes()
-	}
-	panic(fmt.Sprintf("extract: feed %d has no frames", f))
-}
+// momentBytes is the size of the picture of 2x2 pixels that stands for a frame of
+// which only the time is wanted.
+const momentBytes = 2*2 + 2
 
 // damagedShare is how much of a source may fail to decode before ffmpeg says so
 // by its exit status: a recording that begins between keyframes loses some
@@ -165,34 +151,44 @@ func (m *media) graph(maps int, looked grid) string {
 		for i := range maps {
 			pads = append(pads, fmt.Sprintf("%d:v", i+1))
 		}
-		chains = append(chains, source+",split[scored][display]", m.plan.Filter("scored", pads, "taps"))
-		source = "[display]null"
+		chains = append(chains, source+",split[scored][display]", m.plan.Filter("scored", pads, strings.Trim(taps.label(), "[]")))
+	} else {
+		chains = append(chains, source+",split[timed][display]", "[timed]"+moment+moments.label())
 	}
+	source = "[display]null"
 	switch v.FieldOrder {
 	case "tt", "bb", "tb", "bt":
 		source += ",bwdif=mode=send_frame:deint=interlaced" // one frame out for each in
 	}
-	frames := storeFilter(v, m.color, m.clip)
-	if m.mode == ClipNone {
-		to := m.clipFrame()
-		// What is cropped must not be less than the chroma's grid, of 4 at most.
-		frames = fmt.Sprintf("crop=min(iw\\,8):min(ih\\,8):0:0,scale=%d:%d,format=yuv420p", to.w, to.h)
+	whole := source
+	if m.has(clips) && m.has(stills) {
+		chains = append(chains, source+",split[whole][picked]")
+		whole, source = "[whole]null", "[picked]null"
 	}
-	if !m.has(stills) {
-		return strings.Join(append(chains, source+","+frames+"[clips]"), ";")
+	if m.has(clips) {
+		chains = append(chains, whole+","+storeFilter(v, m.color, m.clip)+clips.label())
 	}
-	return strings.Join(append(chains,
-		source+",split[whole][picked]",
-		"[whole]"+frames+"[clips]",
-		"[picked]"+looked.filter()+storeFilter(v, m.color, m.image)+"[stills]"), ";")
+	if m.has(stills) {
+		chains = append(chains, source+looked.filter()+",split[timedstill][still]",
+			"[timedstill]"+moment+stillMoments.label(),
+			"[still]"+storeFilter(v, m.color, m.image)+stills.label())
+	}
+	return strings.Join(chains, ";")
 }
 
-// filter selects the frames of a grid; it ends in a comma, if it is anything.
+// label is that of a feed in the filtergraph.
+func (f feed) label() string { return fmt.Sprintf("[feed%d]", f) }
+
+// moment is filtergraph text that makes any frame one of momentBytes. What is
+// cropped must not be less than the chroma's grid, of 4 at most.
+const moment = "crop=min(iw\\,8):min(ih\\,8):0:0,scale=2:2,format=yuv420p"
+
+// filter selects the frames of a grid; it begins with a comma, if it is anything.
 func (g grid) filter() string {
 	if g == 0 {
 		return ""
 	}
-	return fmt.Sprintf("select='isnan(prev_selected_t)+gt(floor(t*%d),floor(prev_selected_t*%[1]d))',", g)
+	return fmt.Sprintf(",select='isnan(prev_selected_t)+gt(floor(t*%d),floor(prev_selected_t*%[1]d))'", g)
 }
 
 // copiedPackets makes packets alike, whatever the container has: start codes
@@ -203,6 +199,8 @@ func (g grid) filter() string {
 const copiedPackets = `h264_mp4toannexb,setts=pts=if(eq(PTS\,NOPTS)\,DTS+1099511627776\,PTS)`
 
 func (m *media) outputArgs(f feed) []string {
+	// Times stay as they are, in the source's own units.
+	picture := []string{"-map", f.label(), "-fps_mode", "passthrough", "-enc_time_base", fmt.Sprintf("1:%d", m.clock)}
 	var args []string
 	switch f {
 	case native, sound:
@@ -214,12 +212,13 @@ func (m *media) outputArgs(f feed) []string {
 			"-ar", strconv.Itoa(rate), "-ac", strconv.Itoa(channels)}
 	case copied:
 		args = []string{"-map", fmt.Sprintf("0:%d", m.video.Index), "-c:v", "copy", "-bsf:v", copiedPackets}
+	case clips, stills:
+		// Written straight from the filter's frames: the encoder rawvideo, which NUT
+		// needs, would copy each first.
+		return append(picture, "-c:v", "wrapped_avframe", "-flush_packets", "1", "-f", "yuv4mpegpipe")
 	default:
-		label := [...]string{taps: "[taps]", clips: "[clips]", stills: "[stills]"}[f]
-		// Times stay as they are, in the source's own units.
-		args = []string{"-map", label, "-c:v", "rawvideo", "-fps_mode", "passthrough",
-			"-enc_time_base", fmt.Sprintf("1:%d", m.clock)}
+		args = append(picture, "-c:v", "rawvideo")
 	}
 	return append(args, "-avoid_negative_ts", "disabled", "-output_ts_offset", strconv.Itoa(clockOffset),
-		"-write_index", "0", "-f", "nut")
+		"-write_index", "0", "-flush_packets", "1", "-f", "nut")
 }

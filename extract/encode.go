@@ -31,6 +31,8 @@ type message struct {
 	lane lane
 	at   int64 // video: 1/ticks s; audio: samples; stills: their number
 	data []byte
+	// unread, if not nil, stands for data.
+	unread *unread
 	// done gets data back; feeds if it is nobody's.
 	done feed
 }
@@ -133,7 +135,13 @@ func (j encodeJob) feed(first message, in <-chan message, pools *pools) ffmpeg.F
 			return err
 		}
 		for m, ok := first, true; ok; {
-			if err := out.WriteFrame(nut.Frame{Stream: slices.Index(lanes, m.lane), PTS: m.at, Key: true, Data: m.data}); err != nil {
+			frame := nut.Frame{Stream: slices.Index(lanes, m.lane), PTS: m.at, Key: true, Data: m.data}
+			if m.unread != nil {
+				err = out.WriteFrameFrom(frame, j.m.clip.bytes(), m.unread.copyTo)
+			} else {
+				err = out.WriteFrame(frame)
+			}
+			if err != nil {
 				return err
 			}
 			if m.done != feeds {

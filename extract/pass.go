@@ -39,7 +39,8 @@ type pass struct {
 	pictures []feed          // those of the clips' frames and of the stills
 	clips    []*clip         // in order of time, from the first that a feed still needs
 	at       [feeds]int      // by feed: the clip that its next packet may belong to
-	waiting  [feeds][]packet // frames later than known
+	times    [feeds][]int64  // of frames that clips and stills have yet to give
+	waiting  [feeds][]packet // frames without a time, or later than known
 	waitSize int             // bytes in waiting
 	ended    [feeds]bool
 	pace     pace // of the frames so far
@@ -108,6 +109,11 @@ func (p *pass) run(ctx context.Context) (decodeErr, err error) {
 	})
 	g.Go(func() error { return p.loop(ctx, decoded, back) })
 	err = g.Wait()
+	for _, f := range p.pictures {
+		if err == nil && decodeErr == nil && len(p.times[f]) != len(p.waiting[f]) {
+			err = dataset.Fail(dataset.Internal, "%d %s without a time, and %d times without one", len(p.waiting[f]), f, len(p.times[f]))
+		}
+	}
 	if errors.Is(err, errEncoderLeft) && encodeErr != nil {
 		err = encodeErr // why
 	}
@@ -171,6 +177,8 @@ func (p *pass) take(ctx context.Context, pk packet) error {
 	case pk.end:
 		p.ended[pk.feed] = true
 		err = p.endOf(pk.feed)
+	case pk.isTorn:
+		p.clips[p.at[pk.feed]].isTorn = true
 	case pk.feed == copied:
 		pk.at += int64(p.from) * int64(p.m.clock)
 		p.coded.add(pk)
@@ -180,13 +188,17 @@ func (p *pass) take(ctx context.Context, pk packet) error {
 	case pk.feed == sound:
 		p.sound.add(pk.at+int64(p.from)*int64(p.sound.rate), pk.data)
 		p.free(pk)
+	case pk.feed == stills && p.m.clipsAreStills():
+		p.lookBack(pk)
 	default:
 		err = p.picture(pk)
 	}
 	if err != nil {
 		return err
 	}
-	p.assignAll()
+	if err := p.assignAll(); err != nil {
+		return err
+	}
 	p.sendSound()
 	if p.native.bytes+p.sound.bytes > maxSound {
 		return dataset.Fail(dataset.Corrupt, "sound is stored more than %d MiB ahead of the pictures", maxSound>>20)
@@ -202,6 +214,7 @@ func (p *pass) endOf(f feed) error {
 		p.sound.done = true
 	case p.decider():
 		p.known = math.MaxInt64
+		p.ended[clips] = p.ended[clips] || !p.m.has(clips)
 		if p.cuts != nil && len(p.clips) > 0 {
 			return p.closeClip(p.clips[len(p.clips)-1], p.pace.end())
 		}
@@ -214,7 +227,7 @@ func (p *pass) decider() feed {
 	if p.m.has(taps) {
 		return taps
 	}
-	return clips
+	return moments
 }
 
 // pace tells how long frames last, from their times.
@@ -236,19 +249,19 @@ func (p *pace) add(at int64) {
 func (p *pace) end() int64 { return p.last + p.step }
 
 func (p *pass) picture(pk packet) error {
-	pk.at += int64(p.from) * int64(p.m.clock)
-	if pk.feed == p.decider() {
-		p.pace.add(pk.at)
-		p.known = pk.at
-		if p.cuts != nil {
-			if err := p.cut(pk); err != nil {
-				return err
-			}
-		}
-	}
-	if pk.feed == taps {
+	switch pk.feed {
+	case p.decider():
+		return p.decide(pk)
+	case stillMoments:
+		p.times[stills] = append(p.times[stills], pk.at+int64(p.from)*int64(p.m.clock))
 		p.free(pk)
 		return nil
+	}
+	if len(p.waiting[pk.feed]) >= len(p.times[pk.feed]) {
+		// Its time may come only after it.
+		if isWhole, err := p.read(&pk); !isWhole {
+			return err
+		}
 	}
 	p.waiting[pk.feed] = append(p.waiting[pk.feed], pk)
 	if p.waitSize += len(pk.data); p.waitSize > maxWaiting {
@@ -257,17 +270,40 @@ func (p *pass) picture(pk packet) error {
 	return nil
 }
 
+// decide takes the next frame's time, and whether a clip begins at it.
+func (p *pass) decide(pk packet) error {
+	pk.at += int64(p.from) * int64(p.m.clock)
+	p.pace.add(pk.at)
+	p.known = pk.at
+	p.times[clips] = append(p.times[clips], pk.at)
+	if !p.m.has(clips) {
+		p.waiting[clips] = append(p.waiting[clips], packet{feed: clips})
+	}
+	if p.cuts != nil {
+		if err := p.cut(pk); err != nil {
+			return err
+		}
+	}
+	p.free(pk)
+	return nil
+}
+
 // assignAll gives the frames that are known to belong to a clip to it.
-func (p *pass) assignAll() {
+func (p *pass) assignAll() error {
 	for _, f := range p.pictures {
 		n := 0
-		for n < len(p.waiting[f]) && p.waiting[f][n].at <= p.known {
-			p.waitSize -= len(p.waiting[f][n].data)
-			p.assign(p.waiting[f][n])
+		for n < len(p.waiting[f]) && n < len(p.times[f]) && p.times[f][n] <= p.known {
+			pk := p.waiting[f][n]
+			pk.at = p.times[f][n]
+			p.waitSize -= len(pk.data)
+			if err := p.assign(pk); err != nil {
+				return err
+			}
 			n++
 		}
 		p.waiting[f] = slices.Delete(p.waiting[f], 0, n)
-		if p.ended[f] && p.known == math.MaxInt64 {
+		p.times[f] = slices.Delete(p.times[f], 0, n)
+		if p.ended[f] && p.known == math.MaxInt64 && (f == clips || p.ended[stillMoments]) {
 			p.passUntil(f, math.MaxInt64)
 		}
 	}
@@ -276,6 +312,7 @@ func (p *pass) assignAll() {
 			p.decideVideo(c)
 		}
 	}
+	return nil
 }
 
 // passUntil notes that a feed has gone past the clips that end at or before t.
@@ -286,26 +323,47 @@ func (p *pass) passUntil(f feed, t int64) {
 	}
 }
 
-func (p *pass) assign(pk packet) {
+func (p *pass) assign(pk packet) error {
 	p.passUntil(pk.feed, pk.at)
-	if p.at[pk.feed] == len(p.clips) {
-		p.free(pk)
-		return
+	var c *clip
+	if p.at[pk.feed] < len(p.clips) {
+		c = p.clips[p.at[pk.feed]]
 	}
-	c := p.clips[p.at[pk.feed]]
-	if pk.at < c.start || c.fate != alive {
-		p.free(pk)
-		return
+	isWanted := c != nil && pk.at >= c.start && c.fate == alive
+	isLooked := isWanted && (pk.feed == stills || p.m.clipsAreStills() && c.looked.takes(p.m.clock.seconds(pk.at)))
+	if isWanted && p.isSent(c) && pk.unread != nil {
+		if isLooked { // it comes back
+			pk.unread.at = pk.at
+			pk.unread.keep, isLooked = slices.Grow(p.pools.get(stills), p.m.clip.bytes()), false
+		}
+	} else {
+		if isWhole, err := p.read(&pk); !isWhole {
+			return err
+		}
 	}
-	switch pk.feed {
-	case clips:
-		if p.m.clipsAreStills() && c.looked.takes(p.m.clock.seconds(pk.at)) {
+	switch {
+	case !isWanted:
+		p.free(pk)
+	case pk.feed == stills:
+		p.look(c, pk)
+	default:
+		if isLooked {
 			p.look(c, packet{feed: stills, at: pk.at, data: append(p.pools.get(stills), pk.data...)})
 		}
 		p.hold(c, pk)
-	case stills:
-		p.look(c, pk)
 	}
+	return nil
+}
+
+// read reads a frame that is still in the decoder's pipe. It is false if the
+// decoder ended within it, which the feed's end will tell, or for an error.
+func (p *pass) read(pk *packet) (isWhole bool, err error) {
+	if pk.unread == nil {
+		return true, nil
+	}
+	pk.data, err = pk.unread.read(p.pools.get(pk.feed))
+	pk.unread = nil
+	return pk.data != nil, err
 }
 
 // look takes a frame of the stills' grid.
@@ -315,6 +373,15 @@ func (p *pass) look(c *clip, pk packet) {
 		c.motion.Add(pk.data[:s.w*s.h], s.w, s.h)
 	}
 	c.stills.add(pk, p.free)
+}
+
+// lookBack takes a frame of the stills' grid that has gone to the encoder.
+func (p *pass) lookBack(pk packet) {
+	if c := p.clips[p.at[clips]]; c.fate == alive {
+		p.look(c, pk)
+	} else {
+		p.free(pk)
+	}
 }
 
 // prepare makes a clip ready for its frames.

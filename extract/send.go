@@ -8,6 +8,9 @@ import (
 	"micodata/extract/measure"
 )
 
+// isSent tells whether the frames of a clip go to the encoder as they come.
+func (p *pass) isSent(c *clip) bool { return c.slot != 0 && !c.isCopied }
+
 // hold takes a frame of a clip's video. Its first one begins the clip, also if a
 // given span starts between two frames or before there are any: whatever counts
 // from the start, sound, stills and subtitles, counts from a frame.
@@ -22,7 +25,7 @@ func (p *pass) hold(c *clip, pk packet) {
 	switch {
 	case p.m.mode == ClipNone || c.isCopied:
 		p.free(pk)
-	case c.slot != 0:
+	case p.isSent(c):
 		p.sendFrame(c, pk)
 	default:
 		c.held = append(c.held, pk)
@@ -79,7 +82,7 @@ func (p *pass) release(c *clip) {
 // sendFrame sends a frame to the encoder.
 func (p *pass) sendFrame(c *clip, pk packet) {
 	at := c.slot*p.job.slot*int64(p.m.clock) + pk.at - c.start
-	p.out = append(p.out, message{lane: videoLane, at: at, data: pk.data, done: clips})
+	p.out = append(p.out, message{lane: videoLane, at: at, data: pk.data, unread: pk.unread, done: clips})
 }
 
 // Sound goes to the encoder in whole AAC frames, each clip's followed by at
@@ -155,6 +158,9 @@ func (p *pass) sendPCM(c *clip, data []byte) {
 func (p *pass) finish(ctx context.Context, c *clip) error {
 	if err := p.trim(c); err != nil {
 		return p.giveUp(c, err)
+	}
+	if c.isTorn {
+		return p.giveUp(c, dataset.Fail(dataset.Corrupt, "decoding ended within its last frame"))
 	}
 	if !c.begun {
 		return p.giveUp(c, dataset.Fail(dataset.TooShort, "no frame of the source lies in it"))

@@ -112,7 +112,7 @@ func (e *extraction) extract(ctx context.Context) error {
 	if e.tracks, err = e.subtitles(ctx, probe); err != nil {
 		return err
 	}
-	e.pools = newPools()
+	e.pools = newPools(e.m)
 	if given {
 		err = e.givenSpans(ctx)
 	} else {
@@ -293,10 +293,9 @@ func (e *extraction) newPass(m *media, shortest, longest float64) *pass {
 	p := &pass{env: e.env, m: m, pools: e.pools, done: e.done, known: math.MinInt64,
 		looked: stillsGrid(e.env.Settings.Frames, shortest),
 		job:    encodeJob{m: m, settings: e.env.Settings, slot: slotFor(longest)}}
-	for _, f := range []feed{clips, stills} {
-		if m.has(f) {
-			p.pictures = append(p.pictures, f)
-		}
+	p.pictures = []feed{clips}
+	if m.has(stills) {
+		p.pictures = append(p.pictures, stills)
 	}
 	num, den := m.frameRate()
 	p.pace.step = max(1, m.clock.ticks(float64(den)/float64(num)))

@@ -38,7 +38,7 @@ type Feed func(ctx context.Context, w io.Writer) error
 // Copy is a Feed of all that r gives. A read that never returns blocks Wait.
 func Copy(r io.Reader) Feed {
 	return func(_ context.Context, w io.Writer) error {
-		_, err := io.CopyBuffer(w, r, make([]byte, 256<<10))
+		_, err := io.Copy(w, r)
 		return err
 	}
 }

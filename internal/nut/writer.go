@@ -12,7 +12,8 @@ import (
 // A Writer writes a NUT stream for a pipe: without an index. After each frame
 // all bytes are with the underlying writer, so that there is nothing to close.
 type Writer struct {
-	out      *bufio.Writer
+	out      *bufio.Writer // of headers
+	under    io.Writer     // of out
 	streams  []Stream
 	pos      int64 // bytes written
 	syncedAt int64 // pos at the last syncpoint, -1 before the first
@@ -30,7 +31,7 @@ func NewWriter(w io.Writer, streams []Stream) (*Writer, error) {
 	if len(streams) == 0 || len(streams) > maxStreams {
 		return nil, fmt.Errorf("write NUT: %d streams", len(streams))
 	}
-	nw := &Writer{out: bufio.NewWriter(w), streams: streams, syncedAt: -1}
+	nw := &Writer{out: bufio.NewWriter(w), under: w, streams: streams, syncedAt: -1}
 	nw.write([]byte(fileID))
 	nw.packet(mainStart, nw.mainHeader())
 	for i := range streams {
@@ -110,6 +111,15 @@ var errFrame = errors.New("frame cannot be written")
 // WriteFrame writes one frame. Frames come in decoding order, those of different
 // streams as they are to be read; times must not be negative.
 func (w *Writer) WriteFrame(f Frame) error {
+	return w.WriteFrameFrom(f, len(f.Data), func(out io.Writer) error {
+		_, err := out.Write(f.Data)
+		return err
+	})
+}
+
+// WriteFrameFrom writes one frame as WriteFrame does, but for its Data: those are
+// what payload writes, exactly size bytes.
+func (w *Writer) WriteFrameFrom(f Frame, size int, payload func(io.Writer) error) error {
 	if f.Stream < 0 || f.Stream >= len(w.streams) || f.PTS < 0 || f.PTS > maxPTS/maxStreams {
 		return fmt.Errorf("%w: stream %d, time %d", errFrame, f.Stream, f.PTS)
 	}
@@ -124,12 +134,16 @@ func (w *Writer) WriteFrame(f Frame) error {
 		flags |= flagKey
 	}
 	p := append(w.scratch[:0], frameCodeCoded)
-	p = appendVarints(p, flags, uint64(f.Stream), uint64(f.PTS)+1 /* +1: it is whole */, uint64(len(f.Data)))
+	p = appendVarints(p, flags, uint64(f.Stream), uint64(f.PTS)+1 /* +1: it is whole */, uint64(size))
 	p = binary.BigEndian.AppendUint32(p, crc(p))
 	w.scratch = p
 	w.write(p)
-	w.write(f.Data)
-	if err := w.out.Flush(); err != nil {
+	err := w.out.Flush()
+	if err == nil {
+		err = payload(w.under)
+		w.pos += int64(size)
+	}
+	if err != nil {
 		return fmt.Errorf("write NUT frame: %w", err)
 	}
 	return nil
