@@ -39,7 +39,7 @@ type clip struct {
 	heldBytes int
 	slot      int64 // place on the encoder's clock; 0 while there is none
 	isCopied  bool  // its video does not go to the encoder
-	isTorn    bool  // the decoder ended within its last frame
+	isTorn    bool  // the decoder ended before it had given all its frames
 	sent      int64 // samples of its sound that have gone there
 
 	stills candidates

@@ -178,7 +178,7 @@ func (p *pass) take(ctx context.Context, pk packet) error {
 		p.ended[pk.feed] = true
 		err = p.endOf(pk.feed)
 	case pk.isTorn:
-		p.clips[p.at[pk.feed]].isTorn = true
+		p.clips[p.at[clips]].isTorn = true
 	case pk.feed == copied:
 		pk.at += int64(p.from) * int64(p.m.clock)
 		p.coded.add(pk)
@@ -257,8 +257,8 @@ func (p *pass) picture(pk packet) error {
 		p.free(pk)
 		return nil
 	}
-	if len(p.waiting[pk.feed]) >= len(p.times[pk.feed]) {
-		// Its time may come only after it.
+	if times := p.times[pk.feed]; len(p.waiting[pk.feed]) > 0 || len(times) == 0 || times[0] > p.known {
+		// What it waits for may come only after it.
 		if isWhole, err := p.read(&pk); !isWhole {
 			return err
 		}
@@ -304,6 +304,9 @@ func (p *pass) assignAll() error {
 		p.waiting[f] = slices.Delete(p.waiting[f], 0, n)
 		p.times[f] = slices.Delete(p.times[f], 0, n)
 		if p.ended[f] && p.known == math.MaxInt64 && (f == clips || p.ended[stillMoments]) {
+			for _, at := range p.times[f] {
+				p.tear(f, at)
+			}
 			p.passUntil(f, math.MaxInt64)
 		}
 	}
@@ -313,6 +316,14 @@ func (p *pass) assignAll() error {
 		}
 	}
 	return nil
+}
+
+// tear notes that the decoder has not given the frame of a time.
+func (p *pass) tear(f feed, at int64) {
+	p.passUntil(f, at)
+	if p.at[f] < len(p.clips) && p.clips[p.at[f]].start <= at {
+		p.clips[p.at[f]].isTorn = true
+	}
 }
 
 // passUntil notes that a feed has gone past the clips that end at or before t.

@@ -160,7 +160,7 @@ func (p *pass) finish(ctx context.Context, c *clip) error {
 		return p.giveUp(c, err)
 	}
 	if c.isTorn {
-		return p.giveUp(c, dataset.Fail(dataset.Corrupt, "decoding ended within its last frame"))
+		return p.giveUp(c, dataset.Fail(dataset.Corrupt, "decoding ended before all its frames had come"))
 	}
 	if !c.begun {
 		return p.giveUp(c, dataset.Fail(dataset.TooShort, "no frame of the source lies in it"))

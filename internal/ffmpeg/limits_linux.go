@@ -31,7 +31,7 @@ func (l Limits) apply(pid int) error {
 	return nil
 }
 
-// pipeBytes is the size asked for each pipe, the most an unprivileged user gets
+// pipeBytes is the size asked for a pipe of large pieces, the most an unprivileged user gets
 // (pipe(7)). It cuts the cost of piping 720p frames by a tenth against 64 KiB.
 const pipeBytes = 1 << 20
 

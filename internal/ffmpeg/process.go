@@ -154,7 +154,6 @@ func (p *Process) openPipes(inputs, outputs int) ([]*os.File, error) {
 		if err != nil {
 			return feeds, fmt.Errorf("open input pipe: %w", err)
 		}
-		widen(w)
 		feeds = append(feeds, w)
 		p.cmd.ExtraFiles = append(p.cmd.ExtraFiles, r)
 	}
@@ -163,8 +162,7 @@ func (p *Process) openPipes(inputs, outputs int) ([]*os.File, error) {
 		if err != nil {
 			return feeds, fmt.Errorf("open output pipe: %w", err)
 		}
-		widen(r)
-		p.outputs = append(p.outputs, &output{file: r, pulse: &p.pulse})
+		p.outputs = append(p.outputs, &output{pipe: pipe{file: r}, pulse: &p.pulse})
 		p.cmd.ExtraFiles = append(p.cmd.ExtraFiles, w)
 	}
 	p.pulse.open = inputs + outputs
@@ -182,7 +180,7 @@ func (p *Process) closePipes(feeds []*os.File) {
 
 func (p *Process) feed(ctx context.Context, feed Feed, w *os.File) error {
 	defer p.pulse.closed()
-	err := feed(ctx, &input{file: w, pulse: &p.pulse})
+	err := feed(ctx, &input{pipe: pipe{file: w}, pulse: &p.pulse})
 	ended := ctx.Err() != nil // before Close, at which the child may end
 	if closeErr := w.Close(); err == nil {
 		err = closeErr

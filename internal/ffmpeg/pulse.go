@@ -66,13 +66,32 @@ func (p *Process) watch(ctx context.Context, limit time.Duration) {
 	}
 }
 
+// pipe is our end of one.
+type pipe struct {
+	file   *os.File
+	isWide bool
+}
+
+// usualPipe is the size of a pipe in bytes where nothing else is asked for.
+const usualPipe = 64 << 10
+
+// widenFor enlarges the pipe before the first piece that it does not hold: the
+// sum of all of a user's pipes is limited, and beyond it new ones are tiny.
+func (p *pipe) widenFor(bytes int) {
+	if bytes > usualPipe && !p.isWide {
+		p.isWide = true
+		widen(p.file)
+	}
+}
+
 // input is our end of a pipe to the child.
 type input struct {
-	file  *os.File
+	pipe
 	pulse *pulse
 }
 
 func (in *input) Write(b []byte) (int, error) {
+	in.widenFor(len(b))
 	in.pulse.enter()
 	defer in.pulse.leave()
 	return in.file.Write(b)
@@ -80,13 +99,14 @@ func (in *input) Write(b []byte) (int, error) {
 
 // output is our end of a pipe from the child.
 type output struct {
-	file  *os.File
+	pipe
 	pulse *pulse
 
 	once sync.Once // the end is counted once, by Read or Close
 }
 
 func (o *output) Read(b []byte) (int, error) {
+	o.widenFor(len(b))
 	o.pulse.enter()
 	n, err := o.file.Read(b)
 	o.pulse.leave()

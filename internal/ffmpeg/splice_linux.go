@@ -25,6 +25,8 @@ func (in *input) splice(out *output, n int64, kept *[]byte) (moved int64, err er
 	if err != nil {
 		return 0, err
 	}
+	in.widenFor(int(n))
+	out.widenFor(int(n))
 	hand := splice
 	if kept != nil {
 		*kept, hand = slices.Grow(*kept, int(n)), tee
