@@ -20,18 +20,24 @@ type packet struct {
 	feed feed
 	key  bool // of feed copied: decoding can start here
 	// at is the time since the container's start: in ticks of media.clock for
-	// pictures, in samples for sound. Frames of feeds clips and stills come without it.
+	// pictures, in samples for sound. Frames of clips and stills come without it, but
+	// for those that come back.
 	at     int64
 	data   []byte  // back to pools[feed] when done
 	unread *unread // stands for data, of feed clips
 	end    bool    // nothing follows; all else but feed is zero
-	isTorn bool    // the decoder ended within the frame that went to the encoder last; all else but feed is zero
+
+	// Of a frame that has gone to the encoder unread: the clip it is of; whether the
+	// decoder ended within it. If not, data is a copy that was to come back.
+	of     *clip
+	isTorn bool
 }
 
 // unread is a frame that is still in the decoder's pipe, from where it can go to
 // the encoder's without coming into this process. The feed goes on when it has
-// been taken, once, by read or copyTo. Neither waits for another feed: each
-// frame is flushed.
+// been taken, once, by read or copyTo, unless the pass ends before. Both wait for
+// the rest of the frame only, which the decoder is about to write: each frame is
+// flushed.
 type unread struct {
 	from  *y4m.Reader
 	taken chan struct{}
@@ -39,6 +45,7 @@ type unread struct {
 	// time at.
 	keep []byte
 	at   int64
+	of   *clip // to which it goes
 	// isTorn says that the decoder ended within it while it was copied.
 	isTorn bool
 }
@@ -81,7 +88,9 @@ const soundPacket = 4 << 20
 // an error too.
 func decode(ctx context.Context, tools ffmpeg.Tools, m *media, job ffmpeg.Job, pools *pools, out chan<- packet) (complained bool, err error) {
 	job.Limits = decodeLimits(m.duration)
-	p, err := tools.Start(ctx, job)
+	runCtx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	p, err := tools.Start(runCtx, job)
 	if err != nil {
 		return false, err
 	}
@@ -95,7 +104,11 @@ func decode(ctx context.Context, tools ffmpeg.Tools, m *media, job ffmpeg.Job, p
 		i++
 		g.Go(func() error {
 			defer r.Close() // so that a decoder whose output we gave up does not wait for us
-			return m.readFeed(ctx, f, r, pools, out)
+			err := m.readFeed(runCtx, f, r, pools, out)
+			if err != nil {
+				stop(err) // or it may go on with the other feeds
+			}
+			return err
 		})
 	}
 	readErr := g.Wait()
@@ -105,9 +118,8 @@ func decode(ctx context.Context, tools ffmpeg.Tools, m *media, job ffmpeg.Job, p
 		return complained, ctx.Err()
 	}
 	if readErr != nil {
-		// The decoder has failed since nobody read on. One that fails by itself
-		// ends its feeds.
-		return complained, dataset.Fail(dataset.Internal, "%w", readErr)
+		// A decoder that fails by itself ends its feeds.
+		return complained, dataset.Fail(dataset.Internal, "%w", context.Cause(runCtx))
 	}
 	return complained, err
 }
@@ -143,6 +155,9 @@ func (m *media) ticks(f feed) int64 {
 
 func (m *media) readFeed(ctx context.Context, f feed, r io.Reader, pools *pools, out chan<- packet) error {
 	send := func(p packet) error {
+		if ctx.Err() != nil {
+			return ctx.Err() // a feed that ends since another has failed has no end
+		}
 		select {
 		case out <- p:
 			return nil
@@ -181,11 +196,11 @@ func (m *media) readPackets(f feed, r io.Reader, pools *pools, send func(packet)
 // readFrames sends the frames of a YUV4MPEG2 stream, those of clips unread, until
 // an error.
 func (m *media) readFrames(ctx context.Context, f feed, r io.Reader, pools *pools, send func(packet) error) error {
-	size := m.clip
+	of := m.clip
 	if f == stills {
-		size = m.image
+		of = m.image
 	}
-	in, err := y4m.NewReader(r, size.w, size.h)
+	in, err := y4m.NewReader(r, of.w, of.h)
 	for err == nil {
 		if err = in.Next(); err != nil {
 			break
@@ -199,24 +214,24 @@ func (m *media) readFrames(ctx context.Context, f feed, r io.Reader, pools *pool
 		}
 		pk.unread = &unread{from: in, taken: make(chan struct{})}
 		if err = send(pk); err == nil {
-			err = pk.unread.finish(ctx, send)
+			err = pk.unread.await(ctx, send)
 		}
 	}
 	return err
 }
 
-// finish waits until the frame has been taken, and sends what that has left.
-func (u *unread) finish(ctx context.Context, send func(packet) error) error {
+// await waits until the frame has been taken, and sends what that has left.
+func (u *unread) await(ctx context.Context, send func(packet) error) error {
 	select {
 	case <-u.taken:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	if u.isTorn {
-		return send(packet{feed: clips, isTorn: true})
+		return send(packet{feed: clips, of: u.of, isTorn: true})
 	}
 	if u.keep != nil {
-		return send(packet{feed: stills, at: u.at, data: u.keep})
+		return send(packet{feed: stills, at: u.at, data: u.keep, of: u.of})
 	}
 	return nil
 }

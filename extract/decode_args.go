@@ -102,8 +102,8 @@ const momentBytes = 2*2 + 2
 const damagedShare = "0.01"
 
 // decodeJob is the run of ffmpeg that decodes m from one second to another (0:
-// to the end). Its outputs are the feeds that m has, in their order, each a NUT
-// stream. looked is the grid of stills.
+// to the end). Its outputs are the feeds that m has, in their order: NUT, but for
+// clips and stills, which are YUV4MPEG2. looked is the grid of stills.
 func decodeJob(m *media, from, until int, looked grid) (ffmpeg.Job, error) {
 	var maps [][]byte
 	if m.plan != nil {
@@ -217,8 +217,10 @@ func (m *media) outputArgs(f feed) []string {
 		// needs, would copy each first.
 		return append(picture, "-c:v", "wrapped_avframe", "-flush_packets", "1", "-f", "yuv4mpegpipe")
 	default:
-		args = append(picture, "-c:v", "rawvideo")
+		// Flushed, or a thousand times would lie in ffmpeg's buffer while their frames
+		// come.
+		args = append(picture, "-c:v", "rawvideo", "-flush_packets", "1")
 	}
 	return append(args, "-avoid_negative_ts", "disabled", "-output_ts_offset", strconv.Itoa(clockOffset),
-		"-write_index", "0", "-flush_packets", "1", "-f", "nut")
+		"-write_index", "0", "-f", "nut")
 }

@@ -242,33 +242,6 @@ func TestDiffuseWhiteOfHighDynamicRange(t *testing.T) {
 	}
 }
 
-// TestUnreadableFeed has a decoder that begins well and then writes nonsense to
-// its first output: the source fails, without a hang and without stopping others.
-func TestUnreadableFeed(t *testing.T) {
-	bad := testmedia.Counter(t, testmedia.CounterOptions{Frames: 60})
-	good := testmedia.Counter(t, testmedia.CounterOptions{Frames: 50})
-	w := newWorkplace(t, source(t, bad), source(t, good))
-	script := fmt.Sprintf(`#!/bin/bash
-case "$*" in *-filter_complex*%s*)
-	exec 9>&3
-	exec %s "$@" 3> >({ head -c 200000; head -c 5000000 /dev/zero; } >&9)
-esac
-exec %[2]s "$@"
-`, bad, w.env.Tools.FFmpeg)
-	w.env.Tools.FFmpeg = filepath.Join(t.TempDir(), "ffmpeg")
-	if err := os.WriteFile(w.env.Tools.FFmpeg, []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	w.env.Settings.Cut = "none" // no maps: the outputs begin at descriptor 3
-	rows := w.run(t)
-	if len(rows) != 2 || rows[0].Status != dataset.Failed || rows[0].Class != dataset.Internal || !strings.Contains(rows[0].Error, "read decoded") {
-		t.Errorf("%d rows, the first %+v", len(rows), rows[0].Outcome)
-	}
-	if rows[len(rows)-1].Status != dataset.OK {
-		t.Errorf("the other source: %+v", rows[len(rows)-1].Outcome)
-	}
-}
-
 // TestCutOffContainers are the first half of files whose containers do not tell
 // how long the video is, but how long the whole is.
 func TestCutOffContainers(t *testing.T) {

@@ -16,11 +16,12 @@ import (
 // what the decoder and the encoder give, in whatever order, and holds all state.
 //
 // The loop never waits for one feed in particular, since the decoder may be
-// unable to go on with that feed before another is read. It only stops taking
-// from the decoder while the encoder is busy, and goes on taking from the
-// encoder even then. So nothing can lock up, and what is in memory is bounded by
-// the decoder's own buffers, the candidates of the open clip and the sound since
-// its start.
+// unable to go on with that feed before another is read; but for the rest of a
+// frame that the decoder has begun to write, for which it needs nothing else. It
+// stops taking from the decoder while something is to go to the encoder, and goes
+// on taking from the encoder even then. So nothing can lock up, and what is in
+// memory is bounded by the decoder's own buffers, the candidates of the open clip
+// and the sound since its start.
 type pass struct {
 	env *Env
 	m   *media
@@ -40,6 +41,8 @@ type pass struct {
 	clips    []*clip         // in order of time, from the first that a feed still needs
 	at       [feeds]int      // by feed: the clip that its next packet may belong to
 	times    [feeds][]int64  // of frames that clips and stills have yet to give
+	untimed  int             // frames for which there were no times
+	unseen   int             // times for which there were no frames
 	waiting  [feeds][]packet // frames without a time, or later than known
 	waitSize int             // bytes in waiting
 	ended    [feeds]bool
@@ -109,16 +112,18 @@ func (p *pass) run(ctx context.Context) (decodeErr, err error) {
 	})
 	g.Go(func() error { return p.loop(ctx, decoded, back) })
 	err = g.Wait()
-	for _, f := range p.pictures {
-		if err == nil && decodeErr == nil && len(p.times[f]) != len(p.waiting[f]) {
-			err = dataset.Fail(dataset.Internal, "%d %s without a time, and %d times without one", len(p.waiting[f]), f, len(p.times[f]))
-		}
+	if err == nil && decodeErr == nil && p.untimed+p.unseen > 0 {
+		err = dataset.Fail(dataset.Internal, "%w: %d frames too many, %d too few", errUneven, p.untimed, p.unseen)
 	}
 	if errors.Is(err, errEncoderLeft) && encodeErr != nil {
 		err = encodeErr // why
 	}
 	return decodeErr, err
 }
+
+// errUneven says that the decoder gave other numbers of frames than of times, so
+// that no frame's time is sure.
+var errUneven = errors.New("the decoder's frames do not match their times")
 
 func (p *pass) loop(ctx context.Context, decoded <-chan packet, back <-chan coded) error {
 	for {
@@ -178,7 +183,7 @@ func (p *pass) take(ctx context.Context, pk packet) error {
 		p.ended[pk.feed] = true
 		err = p.endOf(pk.feed)
 	case pk.isTorn:
-		p.clips[p.at[clips]].isTorn = true
+		pk.of.isTorn = true
 	case pk.feed == copied:
 		pk.at += int64(p.from) * int64(p.m.clock)
 		p.coded.add(pk)
@@ -258,9 +263,14 @@ func (p *pass) picture(pk packet) error {
 		return nil
 	}
 	if times := p.times[pk.feed]; len(p.waiting[pk.feed]) > 0 || len(times) == 0 || times[0] > p.known {
-		// What it waits for may come only after it.
+		// Its time, or what its clip is, may be told only after it.
 		if isWhole, err := p.read(&pk); !isWhole {
 			return err
+		}
+		if len(times) == 0 && p.allTimed(pk.feed) {
+			p.untimed++
+			p.free(pk)
+			return nil
 		}
 	}
 	p.waiting[pk.feed] = append(p.waiting[pk.feed], pk)
@@ -303,10 +313,13 @@ func (p *pass) assignAll() error {
 		}
 		p.waiting[f] = slices.Delete(p.waiting[f], 0, n)
 		p.times[f] = slices.Delete(p.times[f], 0, n)
-		if p.ended[f] && p.known == math.MaxInt64 && (f == clips || p.ended[stillMoments]) {
+		if p.ended[f] && p.allTimed(f) {
 			for _, at := range p.times[f] {
 				p.tear(f, at)
 			}
+			p.unseen += len(p.times[f])
+			p.untimed += len(p.waiting[f])
+			p.times[f], p.waiting[f] = nil, nil
 			p.passUntil(f, math.MaxInt64)
 		}
 	}
@@ -316,6 +329,11 @@ func (p *pass) assignAll() error {
 		}
 	}
 	return nil
+}
+
+// allTimed tells whether all times of a feed's frames are known.
+func (p *pass) allTimed(f feed) bool {
+	return p.known == math.MaxInt64 && (f == clips || p.ended[stillMoments])
 }
 
 // tear notes that the decoder has not given the frame of a time.
@@ -341,16 +359,18 @@ func (p *pass) assign(pk packet) error {
 		c = p.clips[p.at[pk.feed]]
 	}
 	isWanted := c != nil && pk.at >= c.start && c.fate == alive
-	isLooked := isWanted && (pk.feed == stills || p.m.clipsAreStills() && c.looked.takes(p.m.clock.seconds(pk.at)))
+	isLooked := isWanted && p.m.clipsAreStills() && c.looked.takes(p.m.clock.seconds(pk.at))
 	if isWanted && p.isSent(c) && pk.unread != nil {
-		if isLooked { // it comes back
-			pk.unread.at = pk.at
-			pk.unread.keep, isLooked = slices.Grow(p.pools.get(stills), p.m.clip.bytes()), false
+		pk.unread.of, pk.unread.at = c, pk.at
+		if isLooked {
+			pk.unread.keep = slices.Grow(p.pools.get(stills), p.m.clip.bytes())
+			isLooked = false // until it comes back
 		}
-	} else {
-		if isWhole, err := p.read(&pk); !isWhole {
-			return err
+	} else if isWhole, err := p.read(&pk); !isWhole {
+		if err == nil {
+			p.tear(pk.feed, pk.at)
 		}
+		return err
 	}
 	switch {
 	case !isWanted:
@@ -367,7 +387,7 @@ func (p *pass) assign(pk packet) error {
 }
 
 // read reads a frame that is still in the decoder's pipe. It is false if the
-// decoder ended within it, which the feed's end will tell, or for an error.
+// decoder ended within it, or for an error.
 func (p *pass) read(pk *packet) (isWhole bool, err error) {
 	if pk.unread == nil {
 		return true, nil
@@ -388,8 +408,8 @@ func (p *pass) look(c *clip, pk packet) {
 
 // lookBack takes a frame of the stills' grid that has gone to the encoder.
 func (p *pass) lookBack(pk packet) {
-	if c := p.clips[p.at[clips]]; c.fate == alive {
-		p.look(c, pk)
+	if pk.of.fate == alive {
+		p.look(pk.of, pk)
 	} else {
 		p.free(pk)
 	}

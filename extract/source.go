@@ -59,9 +59,15 @@ func (e *extraction) run(ctx context.Context) error {
 }
 
 // fail gives a row to every clip that has a number and no row, and a row to the
-// source if it has none at all.
+// source if it has none at all. Where no frame's time is sure, no row stays.
 func (e *extraction) fail(status string, err error) error {
 	missing := e.rows.missing(e.place, e.numbered)
+	if errors.Is(err, errUneven) {
+		missing = nil
+		for n := range e.numbered {
+			missing = append(missing, n)
+		}
+	}
 	if len(missing) == 0 {
 		missing = []int{e.numbered}
 	}
