@@ -94,6 +94,17 @@ func decode(ctx context.Context, tools ffmpeg.Tools, m *media, job ffmpeg.Job, p
 	if err != nil {
 		return false, err
 	}
+	send := func(p packet) error {
+		if runCtx.Err() != nil {
+			return runCtx.Err() // a feed that ends since another has failed has no end
+		}
+		select {
+		case out <- p:
+			return nil
+		case <-runCtx.Done():
+			return runCtx.Err()
+		}
+	}
 	var g errgroup.Group
 	i := 0
 	for f := range feeds {
@@ -104,7 +115,7 @@ func decode(ctx context.Context, tools ffmpeg.Tools, m *media, job ffmpeg.Job, p
 		i++
 		g.Go(func() error {
 			defer r.Close() // so that a decoder whose output we gave up does not wait for us
-			err := m.readFeed(runCtx, f, r, pools, out)
+			err := m.readFeed(ctx, f, r, pools, send)
 			if err != nil {
 				stop(err) // or it may go on with the other feeds
 			}
@@ -153,18 +164,7 @@ func (m *media) ticks(f feed) int64 {
 	return int64(m.clock)
 }
 
-func (m *media) readFeed(ctx context.Context, f feed, r io.Reader, pools *pools, out chan<- packet) error {
-	send := func(p packet) error {
-		if ctx.Err() != nil {
-			return ctx.Err() // a feed that ends since another has failed has no end
-		}
-		select {
-		case out <- p:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+func (m *media) readFeed(ctx context.Context, f feed, r io.Reader, pools *pools, send func(packet) error) error {
 	var err error
 	if f == clips || f == stills {
 		err = m.readFrames(ctx, f, r, pools, send)
@@ -220,7 +220,9 @@ func (m *media) readFrames(ctx context.Context, f feed, r io.Reader, pools *pool
 	return err
 }
 
-// await waits until the frame has been taken, and sends what that has left.
+// await waits until the frame has been taken, and sends what that has left. It
+// does not end before, though the decoder may, or the pipe would be closed while
+// somebody reads the frame.
 func (u *unread) await(ctx context.Context, send func(packet) error) error {
 	select {
 	case <-u.taken:
