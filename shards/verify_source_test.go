@@ -357,7 +357,7 @@ func TestVerifyAgainstOddSources(t *testing.T) {
 		least int64 // tuples
 	}{
 		{"whole", []string{"odd", "--clip", "none", "--min-clip", "0.1s"}, 45},
-		{"few, without video", []string{"few", "--clip", "none", "--min-clip", "0.1s", "--clip-mode", "none"}, 6},
+		{"whole, without video", []string{"odd", "--clip", "none", "--min-clip", "0.1s", "--clip-mode", "none"}, 45},
 		{"spans", []string{"list.jsonl"}, 18},
 		{"spans, without video", []string{"list.jsonl", "--clip-mode", "none"}, 18},
 		{"spans, copied", []string{"list.jsonl", "--clip-mode", "copy", "--clip-height", "source"}, 18},
