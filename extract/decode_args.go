@@ -151,9 +151,9 @@ func (m *media) graph(maps int, looked grid) string {
 		for i := range maps {
 			pads = append(pads, fmt.Sprintf("%d:v", i+1))
 		}
-		chains = append(chains, source+",split[scored][display]", m.plan.Filter("scored", pads, strings.Trim(taps.label(), "[]")))
+		chains = append(chains, source+",split[scored][display]", m.plan.Filter("scored", pads, taps.label()))
 	} else {
-		chains = append(chains, source+",split[timed][display]", "[timed]"+moment+moments.label())
+		chains = append(chains, source+",split[timed][display]", "[timed]"+moment+moments.pad())
 	}
 	source = "[display]null"
 	switch v.FieldOrder {
@@ -166,18 +166,20 @@ func (m *media) graph(maps int, looked grid) string {
 		whole, source = "[whole]null", "[picked]null"
 	}
 	if m.has(clips) {
-		chains = append(chains, whole+","+storeFilter(v, m.color, m.clip)+clips.label())
+		chains = append(chains, whole+","+storeFilter(v, m.color, m.clip)+clips.pad())
 	}
 	if m.has(stills) {
 		chains = append(chains, source+looked.filter()+",split[timedstill][still]",
-			"[timedstill]"+moment+stillMoments.label(),
-			"[still]"+storeFilter(v, m.color, m.image)+stills.label())
+			"[timedstill]"+moment+stillMoments.pad(),
+			"[still]"+storeFilter(v, m.color, m.image)+stills.pad())
 	}
 	return strings.Join(chains, ";")
 }
 
-// label is that of a feed in the filtergraph.
-func (f feed) label() string { return fmt.Sprintf("[feed%d]", f) }
+// label names the pad of the filtergraph that a feed comes from.
+func (f feed) label() string { return fmt.Sprintf("feed%d", f) }
+
+func (f feed) pad() string { return "[" + f.label() + "]" }
 
 // moment is filtergraph text that makes any frame one of momentBytes. What is
 // cropped must not be less than the chroma's grid, of 4 at most.
@@ -200,7 +202,7 @@ const copiedPackets = `h264_mp4toannexb,setts=pts=if(eq(PTS\,NOPTS)\,DTS+1099511
 
 func (m *media) outputArgs(f feed) []string {
 	// Times stay as they are, in the source's own units.
-	picture := []string{"-map", f.label(), "-fps_mode", "passthrough", "-enc_time_base", fmt.Sprintf("1:%d", m.clock)}
+	picture := []string{"-map", f.pad(), "-fps_mode", "passthrough", "-enc_time_base", fmt.Sprintf("1:%d", m.clock)}
 	var args []string
 	switch f {
 	case native, sound:

@@ -5,9 +5,7 @@ import "io"
 // ReadFrom copies all that r gives. What it has of a child's output, as by
 // [io.CopyN], does not come into this process.
 func (in *input) ReadFrom(r io.Reader) (int64, error) {
-	if l, out := limitedOutput(r); out != nil {
-		n, err := in.splice(out, l.N, nil)
-		l.N -= n
+	if n, ok, err := spliceFrom(in, r, nil); ok {
 		return n, err
 	}
 	return copyFrom(in, r)
@@ -28,25 +26,12 @@ func (t *Tee) Write(b []byte) (int, error) {
 }
 
 func (t *Tee) ReadFrom(r io.Reader) (int64, error) {
-	if l, out := limitedOutput(r); out != nil {
-		if in, ok := t.W.(*input); ok {
-			n, err := in.splice(out, l.N, &t.Kept)
-			l.N -= n
+	if in, ok := t.W.(*input); ok {
+		if n, ok, err := spliceFrom(in, r, &t.Kept); ok {
 			return n, err
 		}
 	}
 	return copyFrom(t, r)
-}
-
-// limitedOutput returns what r is if it is what [io.CopyN] makes of a child's
-// output.
-func limitedOutput(r io.Reader) (*io.LimitedReader, *output) {
-	l, ok := r.(*io.LimitedReader)
-	if !ok {
-		return nil, nil
-	}
-	out, _ := l.R.(*output)
-	return l, out
 }
 
 // copyBuffer is in bytes.

@@ -10,6 +10,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// spliceFrom copies what r is: the rest of a child's output that [io.CopyN] may
+// take. It appends that to kept, too, if kept is not nil. If r is anything else,
+// it does nothing, and ok is false.
+func spliceFrom(in *input, r io.Reader, kept *[]byte) (n int64, ok bool, err error) {
+	l, ok := r.(*io.LimitedReader)
+	if !ok {
+		return 0, false, nil
+	}
+	out, ok := l.R.(*output)
+	if !ok {
+		return 0, false, nil
+	}
+	n, err = in.splice(out, l.N, kept)
+	l.N -= n
+	return n, true, err
+}
+
 // splice moves up to n bytes from a child's output, appending them to kept, too,
 // if that is not nil. Less than n without an error is the end of the output.
 //

@@ -6,8 +6,9 @@
 Floors and micodata take turns, so that a machine whose speed drifts drifts for
 both; figures are medians over the rounds, user + system, children included, and
 a ratio is the median of the rounds' own. All of it is bound to one CPU: a floor
-is one process on one thread, micodata three at a time, and where two hardware threads share a core, CPU seconds of two busy ones count
-more than the same work on one. Only Python's standard library is needed.
+is one process on one thread, micodata three at a time, and where two hardware
+threads share a core, CPU seconds of two busy ones count more than the same work
+on one. Only Python's standard library is needed.
 """
 import argparse
 import json
