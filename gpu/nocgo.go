@@ -36,6 +36,9 @@ func (*Runtime) Device(string) (Device, string, error) { return Device{}, "", er
 // NewSession fails in a build without cgo.
 func (*Runtime) NewSession(string, SessionOptions) (*Session, error) { return nil, errNoCgo }
 
+// Device is the zero value in a build without cgo.
+func (*Session) Device() Device { return Device{} }
+
 // Inputs is empty in a build without cgo.
 func (*Session) Inputs() []IO { return nil }
 

@@ -180,12 +180,22 @@ var outOfMemory = []string{
 	"CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
 }
 
+// deviceLost are the words by which ONNX Runtime 1.27 reports any other failure
+// of CUDA and its libraries. After most of them the card's context is of no more
+// use to the process.
+var deviceLost = []string{"CUDA failure", "CUDA error", "CUDNN failure", "CUBLAS failure", "CUFFT failure", "TensorRT EP failed"}
+
 // fault turns an error of the binding into one of ours.
 func fault(step string, err error) error {
 	text := message(err)
 	for _, words := range outOfMemory {
 		if strings.Contains(text, words) {
 			return fmt.Errorf("%s: %w: %s", step, ErrOutOfMemory, text)
+		}
+	}
+	for _, words := range deviceLost {
+		if strings.Contains(text, words) {
+			return fmt.Errorf("%s: %w: %s", step, ErrDeviceLost, text)
 		}
 	}
 	return fmt.Errorf("%s: %s", step, text)

@@ -17,6 +17,7 @@ import (
 // Session is a model on a device. Run may be called from several goroutines.
 type Session struct {
 	path    string
+	device  Device
 	inputs  []IO
 	outputs []IO // those that Run computes
 
@@ -52,7 +53,7 @@ func (r *Runtime) NewSession(path string, o SessionOptions) (*Session, error) {
 	if err = errors.Join(err, options.Destroy()); err != nil {
 		return nil, fault("load model "+path, err)
 	}
-	return &Session{path: path, inputs: inputs, outputs: outputs, session: session}, nil
+	return &Session{path: path, device: o.Device, inputs: inputs, outputs: outputs, session: session}, nil
 }
 
 // describe reads a model's inputs and outputs by loading it as cheaply as the
@@ -145,6 +146,9 @@ func configure(options *ort.SessionOptions, o SessionOptions) error {
 	return errors.Join(err, cuda.Destroy())
 }
 
+// Device is where the model runs.
+func (s *Session) Device() Device { return s.device }
+
 // Inputs lists what Run needs.
 func (s *Session) Inputs() []IO { return slices.Clone(s.inputs) }
 
@@ -153,8 +157,8 @@ func (s *Session) Outputs() []IO { return slices.Clone(s.outputs) }
 
 // Run computes the session's outputs. Inputs are read and not kept; outputs
 // belong to the caller. When ctx is done the run is stopped at its next node
-// and ctx's error returned. Errors wrap [ErrOutOfMemory] where that is the
-// reason.
+// and ctx's error returned. Errors wrap [ErrOutOfMemory] or [ErrDeviceLost] where
+// that is the reason.
 func (s *Session) Run(ctx context.Context, inputs map[string]Tensor) (_ map[string]Tensor, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

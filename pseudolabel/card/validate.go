@@ -55,12 +55,7 @@ func (c *Card) validate() error {
 	if err := c.validateFiles(); err != nil {
 		return err
 	}
-	if c.Input != nil {
-		if err := c.Input.validate(); err != nil {
-			return err
-		}
-	}
-	return c.validateOutputs()
+	return c.validateNetworks()
 }
 
 func (c *Card) validateFiles() error {
@@ -98,12 +93,28 @@ func (in *Input) validate() error {
 	if len(in.Std) != 3 || !finite(in.Std) || slices.Min(in.Std) <= 0 {
 		return fmt.Errorf("input.std is %v, not three positive numbers", in.Std)
 	}
-	r := in.Resize
-	if err := oneOf("input.resize.mode", r.Mode, SquashToMultiple); err != nil {
+	return in.Resize.validate()
+}
+
+func (r *Resize) validate() error {
+	if err := oneOf("input.resize.mode", r.Mode, SquashToMultiple, Squash); err != nil {
 		return err
 	}
-	if err := oneOf("input.resize.filter", r.Filter, Bilinear); err != nil {
+	if err := oneOf("input.resize.filter", r.Filter, Bilinear, CubicOpenCV); err != nil {
 		return err
+	}
+	multiple := r.ShortSide != 0 || r.MultipleOf != 0
+	if r.Mode == Squash {
+		if multiple {
+			return fmt.Errorf("input.resize: short_side and multiple_of are not for mode %s", r.Mode)
+		}
+		if len(r.Size) != 2 || slices.Min(r.Size) < 1 || slices.Max(r.Size) > maxSide {
+			return fmt.Errorf("input.resize.size is %v, not a height and a width of 1 to %d", r.Size, maxSide)
+		}
+		return nil
+	}
+	if r.Size != nil {
+		return fmt.Errorf("input.resize: size is not for mode %s", r.Mode)
 	}
 	if r.MultipleOf < 1 || r.ShortSide < r.MultipleOf || r.ShortSide > maxSide {
 		return fmt.Errorf("input.resize: short_side %d and multiple_of %d: 1 <= multiple_of <= short_side <= %d is wanted", r.ShortSide, r.MultipleOf, maxSide)
@@ -111,24 +122,61 @@ func (in *Input) validate() error {
 	return nil
 }
 
-func (c *Card) validateOutputs() error {
-	depth, normal := c.Outputs.Depth, c.Outputs.Normal
-	if has := slices.Contains(c.Tasks, Depth); has != (depth != nil) {
-		return fmt.Errorf("task depth and outputs.depth go together, one is missing")
+// validateNetworks checks that the networks are files of the card and give each
+// task of depth and normals once.
+func (c *Card) validateNetworks() error {
+	if dense := c.Runner == Small || c.Runner == DPT; dense != (len(c.Networks) > 0) {
+		return fmt.Errorf("networks: runner %s has %d", c.Runner, len(c.Networks))
 	}
-	if has := slices.Contains(c.Tasks, Normal); has != (normal != nil) {
-		return fmt.Errorf("task normal and outputs.normal go together, one is missing")
+	gives := map[string]int{}
+	for i := range c.Networks {
+		n := &c.Networks[i]
+		if _, ok := c.File(n.File); !ok {
+			return fmt.Errorf("networks: file %q is not among files", n.File)
+		}
+		if err := n.validate(); err != nil {
+			return fmt.Errorf("networks: %s: %w", n.File, err)
+		}
+		if n.Outputs.Depth != nil {
+			gives[Depth]++
+		}
+		if n.Outputs.Normal != nil {
+			gives[Normal]++
+		}
 	}
-	if (depth != nil || normal != nil) && c.Input == nil {
-		return fmt.Errorf("input is missing")
+	for _, task := range []string{Depth, Normal} {
+		has := slices.Contains(c.Tasks, task)
+		if n := gives[task]; len(c.Networks) > 0 && (n > 1 || has != (n == 1)) {
+			return fmt.Errorf("task has %s: %v, networks with outputs.%[1]s: %d", task, has, n)
+		}
 	}
-	if depth != nil {
-		if err := depth.validate(); err != nil {
+	return nil
+}
+
+func (n *Network) validate() error {
+	if err := n.Input.validate(); err != nil {
+		return err
+	}
+	if n.Outputs.Depth == nil && n.Outputs.Normal == nil {
+		return fmt.Errorf("outputs is missing")
+	}
+	if n.Outputs.Depth != nil {
+		if err := n.Outputs.Depth.validate(); err != nil {
 			return err
 		}
 	}
-	if normal != nil {
-		return normal.validate()
+	if n.Outputs.Normal != nil {
+		return n.Outputs.Normal.validate()
+	}
+	return nil
+}
+
+// rising tells two finite numbers, the first the smaller.
+func rising(v []float64) bool { return len(v) == 2 && finite(v) && v[0] < v[1] }
+
+func (c Clamp) validate(output string) error {
+	if c != nil && !rising(c) {
+		return fmt.Errorf("outputs.%s.clamp is %v, not two rising numbers", output, []float64(c))
 	}
 	return nil
 }
@@ -146,7 +194,7 @@ func (d *DepthOutput) validate() error {
 	if (d.Kind == dataset.InverseDepth) != (d.Convention == NearLarge) {
 		return fmt.Errorf("outputs.depth: kind %s contradicts convention %s", d.Kind, d.Convention)
 	}
-	return nil
+	return d.Clamp.validate("depth")
 }
 
 func (n *NormalOutput) validate() error {
@@ -156,10 +204,10 @@ func (n *NormalOutput) validate() error {
 	if err := oneOf("outputs.normal.axes", n.Axes, OpenCV, OpenGL, GeoWizard); err != nil {
 		return err
 	}
-	if len(n.Range) != 2 || !finite(n.Range) || n.Range[0] >= n.Range[1] {
+	if !rising(n.Range) {
 		return fmt.Errorf("outputs.normal.range is %v, not two rising numbers", n.Range)
 	}
-	return nil
+	return n.Clamp.validate("normal")
 }
 
 func finite(numbers []float64) bool {
