@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -27,7 +28,7 @@ type Device struct {
 	ID   int    // of several GPUs, from 0; 0 for the CPU
 }
 
-// String gives the form that [Runtime.Device] reads: "cpu", "cuda:1".
+// String gives the form that [Runtime.Select] reads: "cpu", "cuda:1".
 func (d Device) String() string {
 	if d.Kind == CUDA {
 		return CUDA + ":" + strconv.Itoa(d.ID)
@@ -45,20 +46,35 @@ func (e *DeviceError) Error() string {
 	return fmt.Sprintf("device %s can't be used: %s", e.Device, e.Reason)
 }
 
-// parseDevice reads "cpu", "cuda" and "cuda:1".
-func parseDevice(name string) (Device, error) {
-	kind, id, numbered := strings.Cut(name, ":")
-	n := 0
-	if numbered {
-		var err error
-		if n, err = strconv.Atoi(id); err != nil || n < 0 {
-			return Device{}, fmt.Errorf("device %q: %q is not a GPU's number", name, id)
+// parseDevices reads "cpu", "cuda:1" and lists of GPUs with commas.
+func parseDevices(list string) ([]Device, error) {
+	var devices []Device
+	for name := range strings.SplitSeq(list, ",") {
+		d, err := parseDevice(name)
+		if err != nil {
+			return nil, err
 		}
+		if slices.Contains(devices, d) || (d.Kind == CPU && list != CPU) {
+			return nil, fmt.Errorf("device %q: want different GPUs, or cpu alone", list)
+		}
+		devices = append(devices, d)
 	}
-	if kind != CUDA && (kind != CPU || numbered) {
+	return devices, nil
+}
+
+func parseDevice(name string) (Device, error) {
+	if name == CPU {
+		return Device{Kind: CPU}, nil
+	}
+	kind, id, _ := strings.Cut(name, ":")
+	if kind != CUDA {
 		return Device{}, fmt.Errorf("device %q is not one of auto, cpu, cuda, cuda:N", name)
 	}
-	return Device{Kind: kind, ID: n}, nil
+	n, err := strconv.Atoi(id)
+	if err != nil || n < 0 {
+		return Device{}, fmt.Errorf("device %q: %q is not a GPU's number", name, id)
+	}
+	return Device{Kind: CUDA, ID: n}, nil
 }
 
 // SessionOptions say how a model is run.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -59,17 +60,17 @@ func expect(t *testing.T, o Options, want string) {
 	}
 }
 
-func TestParseDevice(t *testing.T) {
-	for name, want := range map[string]Device{
-		"cpu": {Kind: CPU}, "cuda": {Kind: CUDA}, "cuda:0": {Kind: CUDA}, "cuda:3": {Kind: CUDA, ID: 3},
+func TestParseDevices(t *testing.T) {
+	for name, want := range map[string][]Device{
+		"cpu": {{Kind: CPU}}, "cuda:0": {{Kind: CUDA}}, "cuda:3": {{Kind: CUDA, ID: 3}}, "cuda:2,cuda:0": {{CUDA, 2}, {CUDA, 0}},
 	} {
-		if got, err := parseDevice(name); err != nil || got != want {
-			t.Errorf("parseDevice(%q) = %v, %v; want %v", name, got, err, want)
+		if got, err := parseDevices(name); err != nil || !slices.Equal(got, want) {
+			t.Errorf("parseDevices(%q) = %v, %v; want %v", name, got, err, want)
 		}
 	}
-	for _, name := range []string{"gpu", "cpu:1", "cuda:", "cuda:-1", "cuda:x", "CUDA"} {
-		if got, err := parseDevice(name); err == nil {
-			t.Errorf("parseDevice(%q) = %v, want an error", name, got)
+	for _, name := range []string{"gpu", "cpu:1", "cuda:", "cuda:-1", "cuda:x", "CUDA", "cpu,cuda:0", "cpu,cpu", "cuda:1,cuda:1", "cuda:0,"} {
+		if got, err := parseDevices(name); err == nil {
+			t.Errorf("parseDevices(%q) = %v, want an error", name, got)
 		}
 	}
 }

@@ -15,6 +15,9 @@ import (
 // device, or on that one started anew, may succeed.
 var ErrDeviceLost = errors.New("device lost")
 
+// ErrNoDevice is what a pool's callers get once it has lost all its devices.
+var ErrNoDevice = errors.New("no device is left")
+
 // Runner is a model on a device: a [*Session] here or in a child process.
 type Runner interface {
 	Run(ctx context.Context, inputs map[string]Tensor) (map[string]Tensor, error)
@@ -184,7 +187,7 @@ func (p *Pool) retire(why error) {
 	if p.alive--; p.alive > 0 {
 		return
 	}
-	p.lost = fmt.Errorf("no device is left: %w", why)
+	p.lost = fmt.Errorf("%w: %w", ErrNoDevice, why)
 	for _, r := range p.queue {
 		r.end(nil, p.lost)
 	}

@@ -87,37 +87,47 @@ func (r *Runtime) SHA256() string { return r.sha256 }
 // maxDevices bounds the search for GPUs; no machine sold has more in one box.
 const maxDevices = 16
 
-// Devices lists the devices on which a model ran just now, the CPU first.
-func (r *Runtime) Devices() []Device {
-	devices := []Device{{Kind: CPU}}
+// Select reads "auto", "cpu", "cuda" (every GPU), or a list as "cuda:0,cuda:2", and
+// checks that a model runs there. "auto" (or "") is every GPU where that works and
+// else the CPU, and then note says in one line why not a GPU. Errors:
+// [*DeviceError].
+func (r *Runtime) Select(name string) (devices []Device, note string, err error) {
+	if name == "" || name == "auto" {
+		if devices, err = r.gpus(); err != nil {
+			return []Device{{Kind: CPU}}, fmt.Sprintf("models run on the CPU: no CUDA (%s)", message(err)), nil
+		}
+		return devices, "", nil
+	}
+	if name == CUDA {
+		if devices, err = r.gpus(); err != nil {
+			return nil, "", &DeviceError{Device: Device{Kind: CUDA}, Reason: message(err)}
+		}
+		return devices, "", nil
+	}
+	if devices, err = parseDevices(name); err != nil {
+		return nil, "", err
+	}
+	for _, d := range devices {
+		if err := r.probe(d); err != nil {
+			return nil, "", &DeviceError{Device: d, Reason: message(err)}
+		}
+	}
+	return devices, "", nil
+}
+
+// gpus lists the GPUs on which a model ran just now; none is an error, why not.
+func (r *Runtime) gpus() (devices []Device, err error) {
 	for id := range maxDevices {
 		d := Device{Kind: CUDA, ID: id}
-		if r.probe(d) != nil {
+		if err := r.probe(d); err != nil {
+			if id == 0 {
+				return nil, err
+			}
 			break
 		}
 		devices = append(devices, d)
 	}
-	return devices
-}
-
-// Device reads "auto", "cpu", "cuda" or "cuda:N" and checks that a model runs
-// there. "auto" (or "") is the first GPU where that works and else the CPU, and
-// then note says in one line why not the GPU.
-func (r *Runtime) Device(name string) (d Device, note string, err error) {
-	if name == "" || name == "auto" {
-		d = Device{Kind: CUDA}
-		if err := r.probe(d); err != nil {
-			return Device{Kind: CPU}, fmt.Sprintf("models run on the CPU: no CUDA (%s)", message(err)), nil
-		}
-		return d, "", nil
-	}
-	if d, err = parseDevice(name); err != nil {
-		return Device{}, "", err
-	}
-	if err := r.probe(d); err != nil {
-		return Device{}, "", &DeviceError{Device: d, Reason: message(err)}
-	}
-	return d, "", nil
+	return devices, nil
 }
 
 // probeModel adds a number to itself (testdata/make_models.py).

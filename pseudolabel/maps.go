@@ -2,21 +2,15 @@ package pseudolabel
 
 import (
 	"encoding/binary"
-	"errors"
 	"image"
 	"math"
 
 	"micodata/pseudolabel/card"
 )
 
-var errNotFinite = errors.New("the network gave NaN or infinite values")
-
 // depthRange is the least and the largest value of a depth stretched to the
 // picture's size.
-func depthRange(f field, size image.Point) (lo, hi float32, err error) {
-	if !f.finite() {
-		return 0, 0, errNotFinite
-	}
+func depthRange(f field, size image.Point) (lo, hi float32) {
 	s := newScaled(f.channels[0], f.w, f.h, size.X, size.Y)
 	row := make([]float32, size.X)
 	s.row(0, row)
@@ -27,7 +21,7 @@ func depthRange(f field, size image.Point) (lo, hi float32, err error) {
 			lo, hi = min(lo, v), max(hi, v)
 		}
 	}
-	return lo, hi, nil
+	return lo, hi
 }
 
 // depthMap stretches a depth to the picture's size and stores it: near is the
@@ -72,9 +66,6 @@ func flips(axes string) [3]float32 {
 // normalMap stretches normals to the picture's size, brings them to unit length
 // and to the contract's frame, and stores them as (n+1)/2*255.
 func normalMap(f field, d *card.NormalOutput, size image.Point) ([]byte, error) {
-	if !f.finite() {
-		return nil, errNotFinite
-	}
 	sign := flips(d.Axes)
 	lo, span := float32(d.Range[0]), float32(d.Range[1]-d.Range[0])
 	var channels [3]*scaled

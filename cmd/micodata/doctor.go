@@ -71,10 +71,10 @@ func (a *app) doctorCommand() *cobra.Command {
 				say(false, "onnxruntime", err.Error())
 			} else {
 				say(true, "onnxruntime", rt.Version()+" "+rt.Path())
-				if d, note, err := rt.Device(label.Device); err != nil {
+				if devices, note, err := rt.Select(label.Device); err != nil {
 					say(false, "device", err.Error())
 				} else {
-					say(true, "device", d.String()+" "+note)
+					say(true, "device", fmt.Sprint(devices)+" "+note)
 				}
 			}
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"micodata/dataset"
 	"micodata/engine"
@@ -131,7 +132,7 @@ func (s *session) ingestStage(ctx context.Context, settings *ingestSettings, htt
 		TempDir: s.store.Path(""), // where a sweep finds what a crash leaves
 		Warn:    func(uri string, err error) { s.app.note(uri + ": " + err.Error()) },
 	}
-	return engine.Stage{Name: dataset.StageIngest, Outputs: []string{dataset.StageIngest}, Needs: engine.Network,
+	return engine.Stage{Name: dataset.StageIngest, Outputs: []string{dataset.StageIngest}, Fetches: true,
 		Run: func(ctx context.Context, p engine.Part) (dataset.Report, error) {
 			return ingest.Run(ctx, env, p.Index, p.Items.([]ingest.Item), p.Last)
 		}}, nil
@@ -199,7 +200,7 @@ func (s *session) extractStage(ctx context.Context, settings *extract.Settings) 
 		return engine.Stage{}, err
 	}
 	env := extract.Env{Store: s.store, Tools: s.tools, Settings: *settings, Fingerprint: fp, Workers: s.work.workers(), TempDir: s.work.tempDir(), Acquire: s.slots.Acquire}
-	return engine.Stage{Name: dataset.StageExtract, Outputs: []string{dataset.StageExtract}, OwnSlots: true,
+	return engine.Stage{Name: dataset.StageExtract, Outputs: []string{dataset.StageExtract},
 		Run: func(ctx context.Context, p engine.Part) (dataset.Report, error) {
 			if err := s.frozen.CheckPart(ctx, s.store, dataset.StageIngest, p.Index); err != nil {
 				return dataset.Report{}, err
@@ -337,7 +338,8 @@ func modelDirs(given []string) ([]string, error) {
 // addModel opens one model for some outputs.
 func (s *session) addModel(ctx context.Context, l *labelers, geo geometrySettings, outputs []string, flags labelFlags) error {
 	model, err := pseudolabel.Open(ctx, pseudolabel.Options{
-		Model: geo.Model, ModelDirs: flags.ModelDir, Device: flags.Device, ORTLibrary: flags.ORTLib, Workers: s.work.workers(),
+		Model: geo.Model, ModelDirs: flags.ModelDir, Device: flags.Device, ORTLibrary: flags.ORTLib,
+		Workers: s.work.workers(), Acquire: s.slots.Acquire, Now: time.Now,
 	})
 	if err != nil {
 		return err
@@ -345,7 +347,7 @@ func (s *session) addModel(ctx context.Context, l *labelers, geo geometrySetting
 	l.opened = append(l.opened, model)
 	info := model.Model()
 	var told sync.Once // once work begins: a run that is refused has one line to say
-	env := pseudolabel.Env{Store: s.store, Model: model, Frames: geo.Geometry == geometryOfFrames, PicturesInFlight: 32 * s.work.workers()}
+	env := pseudolabel.Env{Store: s.store, Model: model, Frames: geo.Geometry == geometryOfFrames}
 	for _, out := range outputs {
 		task := path.Base(out)
 		if !slices.Contains(info.Tasks, task) {
@@ -378,9 +380,6 @@ func (s *session) addModel(ctx context.Context, l *labelers, geo geometrySetting
 			}
 			return s.recount(ctx, outputs[0], p.Index, report)
 		}}
-	if info.Device != "cpu" {
-		stage.Needs = engine.GPU
-	}
 	if len(outputs) == 1 {
 		stage.Name = outputs[0]
 	}

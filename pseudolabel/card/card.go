@@ -39,10 +39,10 @@ const (
 
 // Card describes a model.
 type Card struct {
-	Name    string   `yaml:"name"` // file-name safe
-	Tasks   []string `yaml:"task"`
-	Runner  string   `yaml:"runner"` // the code that knows this kind of model
-	Files   []File   `yaml:"files"`
+	Name   string   `yaml:"name"` // file-name safe
+	Tasks  []string `yaml:"task"`
+	Runner string   `yaml:"runner"` // the code that knows this kind of model
+	Files  []File   `yaml:"files"`
 
 	Networks []Network `yaml:"networks"` // of the runners Small and DPT
 

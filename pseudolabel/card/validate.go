@@ -125,8 +125,8 @@ func (r *Resize) validate() error {
 // validateNetworks checks that the networks are files of the card and give each
 // task of depth and normals once.
 func (c *Card) validateNetworks() error {
-	if dense := c.Runner == Small || c.Runner == DPT; dense != (len(c.Networks) > 0) {
-		return fmt.Errorf("networks: runner %s has %d", c.Runner, len(c.Networks))
+	if (c.Runner == Small || c.Runner == DPT) && len(c.Networks) == 0 {
+		return fmt.Errorf("networks is missing: runner %s needs it", c.Runner)
 	}
 	gives := map[string]int{}
 	for i := range c.Networks {
@@ -147,7 +147,7 @@ func (c *Card) validateNetworks() error {
 	for _, task := range []string{Depth, Normal} {
 		has := slices.Contains(c.Tasks, task)
 		if n := gives[task]; len(c.Networks) > 0 && (n > 1 || has != (n == 1)) {
-			return fmt.Errorf("task has %s: %v, networks with outputs.%[1]s: %d", task, has, n)
+			return fmt.Errorf("task %s and outputs.%s go together: task names it: %v, networks that have it: %d", task, task, has, n)
 		}
 	}
 	return nil

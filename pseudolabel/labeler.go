@@ -1,0 +1,182 @@
+package pseudolabel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"math"
+
+	"golang.org/x/sync/errgroup"
+
+	"micodata/gpu"
+	"micodata/pseudolabel/card"
+)
+
+// arithmetic numbers this package's own share in the maps' bytes; raise it with
+// any change to them.
+const arithmetic = 2
+
+// labeler is a [Geometer]: what all models have in common around what each
+// estimates.
+type labeler struct {
+	model       estimator
+	info        ModelInfo
+	fingerprint string
+	depth       *card.DepthOutput  // nil: not estimated
+	normal      *card.NormalOutput // nil: not estimated
+	maxPixels   int
+	inFlight    int
+	onGPU       bool
+	acquire     func(ctx context.Context) (release func(), err error)
+}
+
+// estimator is a model.
+type estimator interface {
+	// estimate gives the maps of one picture at the model's own size: depth of one
+	// channel, normals of three, either without channels if it is not estimated. The
+	// values and axes are the network's. It runs in a CPU slot, and leaves it while
+	// a GPU works. It is called from several goroutines.
+	estimate(ctx context.Context, s *slot, p *picture) (depth, normal field, err error)
+	close() error
+}
+
+// slot is a CPU slot that the work on one picture holds.
+type slot struct {
+	acquire func(ctx context.Context) (release func(), err error)
+	release func()
+	onGPU   bool
+}
+
+// outside runs what waits for a GPU without the slot; on the CPU the work is this
+// slot's.
+func (s *slot) outside(ctx context.Context, work func() error) error {
+	if !s.onGPU {
+		return work()
+	}
+	s.release()
+	s.release = func() {}
+	if err := work(); err != nil {
+		return err
+	}
+	return s.enter(ctx)
+}
+
+func (s *slot) enter(ctx context.Context) (err error) {
+	release, err := s.acquire(ctx)
+	if err == nil {
+		s.release = release
+	}
+	return err
+}
+
+func (l *labeler) Model() ModelInfo    { return l.info }
+func (l *labeler) Fingerprint() string { return l.fingerprint }
+func (l *labeler) InFlight() int       { return l.inFlight }
+func (l *labeler) Close() error        { return l.model.close() }
+
+// raw is the depth of a picture as the model gave it, kept until the range of the
+// clip is known; lo and hi are its extremes at the picture's size.
+type raw struct {
+	depth  field
+	lo, hi float32
+	size   image.Point
+}
+
+// Label implements [Geometer].
+func (l *labeler) Label(ctx context.Context, pictures []Picture) ([]Geometry, error) {
+	maps, depths := make([]Geometry, len(pictures)), make([]raw, len(pictures))
+	each := func(work func(ctx context.Context, s *slot, i int) error) error {
+		g, ctx := errgroup.WithContext(ctx)
+		for i := range pictures {
+			g.Go(func() error {
+				s := &slot{acquire: l.acquire, onGPU: l.onGPU}
+				if err := s.enter(ctx); err != nil {
+					return err
+				}
+				defer func() { s.release() }()
+				return work(ctx, s, i)
+			})
+		}
+		return g.Wait()
+	}
+	err := each(func(ctx context.Context, s *slot, i int) (err error) {
+		maps[i].Normal, depths[i], err = l.picture(ctx, s, &pictures[i])
+		return l.blame(&pictures[i], &maps[i], err)
+	})
+	if err == nil && l.depth != nil {
+		near, far := l.ends(maps, depths)
+		err = each(func(_ context.Context, _ *slot, i int) (err error) {
+			m := &maps[i]
+			if m.Err != nil {
+				return nil
+			}
+			m.DepthMin, m.DepthMax = near, far
+			m.Depth, err = depthMap(depths[i].depth, near, far, depths[i].size)
+			return err
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("label with %s: %w", l.info.Name, err)
+	}
+	return maps, nil
+}
+
+// blame notes an error that is the picture's own; any other it returns.
+func (l *labeler) blame(p *Picture, maps *Geometry, err error) error {
+	var own *pictureError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &own):
+		*maps = Geometry{Err: own.item(p)}
+		return nil
+	case errors.Is(err, gpu.ErrDeviceLost) && !errors.Is(err, gpu.ErrNoDevice):
+		*maps = Geometry{Err: (&pictureError{class: labelerFault, err: err}).item(p)}
+		return nil
+	}
+	return err
+}
+
+// picture estimates the maps of a picture; its normals are stored, its depth waits
+// for the others of the clip.
+func (l *labeler) picture(ctx context.Context, s *slot, p *Picture) (normals []byte, d raw, err error) {
+	pic, err := decode(p, l.maxPixels)
+	if err != nil {
+		return nil, d, err
+	}
+	d.size = pic.size
+	var normal field
+	if d.depth, normal, err = l.model.estimate(ctx, s, pic); err != nil {
+		return nil, d, err
+	}
+	if l.depth != nil {
+		if err := d.depth.check(1); err != nil {
+			return nil, d, err
+		}
+		d.depth.clamp(l.depth.Clamp)
+		d.lo, d.hi = depthRange(d.depth, d.size)
+	}
+	if l.normal != nil {
+		if err := normal.check(3); err != nil {
+			return nil, d, err
+		}
+		normal.clamp(l.normal.Clamp)
+		normals, err = normalMap(normal, l.normal, d.size)
+	}
+	return normals, d, err
+}
+
+// ends are the nearest and the farthest depth of a clip's pictures.
+func (l *labeler) ends(maps []Geometry, depths []raw) (near, far float32) {
+	lo, hi := float32(math.Inf(1)), float32(math.Inf(-1))
+	for i, d := range depths {
+		if maps[i].Err == nil {
+			lo, hi = min(lo, d.lo), max(hi, d.hi)
+		}
+	}
+	if l.depth.Convention == card.NearLarge {
+		return hi, lo
+	}
+	return lo, hi
+}

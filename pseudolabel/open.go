@@ -1,0 +1,211 @@
+package pseudolabel
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"micodata/gpu"
+	"micodata/pseudolabel/card"
+)
+
+// Clock tells the time, as time.Now.
+type Clock func() time.Time
+
+// batchWait is how long a picture waits on an idle GPU for others to share its
+// run: less than a run takes, so that it is never the larger part of a picture's
+// way, and longer than a CPU needs to make the next one ready.
+const batchWait = 20 * time.Millisecond
+
+// ownSlots is an account of n slots.
+func ownSlots(n int) func(ctx context.Context) (release func(), err error) {
+	sem := semaphore.NewWeighted(int64(n))
+	return func(ctx context.Context) (func(), error) {
+		if err := sem.Acquire(ctx, 1); err != nil {
+			return nil, err
+		}
+		return sync.OnceFunc(func() { sem.Release(1) }), nil
+	}
+}
+
+// Open finds a model's card, checks its files and loads it. Errors a caller may
+// branch on: [*card.NoModelError], [*gpu.MissingError], [*gpu.DeviceError].
+func Open(ctx context.Context, o Options) (Geometer, error) {
+	o = o.withDefaults()
+	c, err := card.Find(o.Model, o.ModelDirs)
+	if err != nil {
+		return nil, err
+	}
+	if c.Runner != card.Small && c.Runner != card.DPT {
+		return nil, fmt.Errorf("model %s: no runner %q labels pictures with geometry (there are: %s, %s)", c.Name, c.Runner, card.Small, card.DPT)
+	}
+	rt, err := gpu.Open(gpu.Options{LibraryPath: o.ORTLibrary})
+	if err != nil {
+		return nil, err
+	}
+	devices, note, err := rt.Select(o.Device)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Verify(ctx); err != nil {
+		return nil, err
+	}
+	l := newLabeler(c, o, rt, devices, note)
+	loader := loader{card: c, options: o, runtime: rt, devices: devices, onGPU: l.onGPU}
+	model, err := loader.dense(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.model, l.inFlight = model, model.capacity()+2*o.Workers
+	return l, nil
+}
+
+// newLabeler makes what does not depend on the kind of model.
+func newLabeler(c *card.Card, o Options, rt *gpu.Runtime, devices []gpu.Device, note string) *labeler {
+	l := &labeler{maxPixels: o.MaxPixels, acquire: o.Acquire, onGPU: devices[0].Kind != gpu.CPU}
+	names := make([]string, len(devices))
+	for i, d := range devices {
+		names[i] = d.String()
+	}
+	l.info = ModelInfo{
+		Name: c.Name, WeightsSHA256: c.WeightsSHA256(), Licence: c.Licence, Tasks: c.Tasks,
+		Device: strings.Join(names, ","), DeviceNote: note,
+	}
+	if n := c.Network(card.Depth); n != nil {
+		l.depth, l.info.DepthKind = n.Outputs.Depth, n.Outputs.Depth.Kind
+	}
+	if n := c.Network(card.Normal); n != nil {
+		l.normal = n.Outputs.Normal
+	}
+	l.fingerprint = fmt.Sprintf("geometry=%d model=%s weights=%s card=%s onnxruntime=%s/%.12s device=%s threads=%d",
+		arithmetic, c.Name, l.info.WeightsSHA256, rules(c), rt.Version(), rt.SHA256(), devices[0].Kind, o.Threads)
+	if l.onGPU {
+		l.fingerprint += fmt.Sprintf(" batch=%d", batchSize(o, true))
+	}
+	return l
+}
+
+// rules hashes what a card says about the arithmetic, not its words.
+func rules(c *card.Card) string {
+	text, err := json.Marshal(struct {
+		Runner   string
+		Networks []card.Network
+	}{c.Runner, c.Networks})
+	if err != nil {
+		panic(err) // plain strings and finite numbers
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:6])
+}
+
+func batchSize(o Options, onGPU bool) int {
+	switch {
+	case o.BatchSize > 0:
+		return o.BatchSize
+	case onGPU:
+		return 8
+	}
+	return 1
+}
+
+// loader loads a model's networks onto devices.
+type loader struct {
+	card    *card.Card
+	options Options
+	runtime *gpu.Runtime
+	devices []gpu.Device
+	onGPU   bool
+}
+
+// dense loads the networks of a card.
+func (l *loader) dense(ctx context.Context) (_ *dense, err error) {
+	d := &dense{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.close())
+		}
+	}()
+	for i := range l.card.Networks {
+		n := &l.card.Networks[i]
+		var outputs []string
+		if n.Outputs.Depth != nil {
+			outputs = append(outputs, n.Outputs.Depth.Name)
+		}
+		if n.Outputs.Normal != nil {
+			outputs = append(outputs, n.Outputs.Normal.Name)
+		}
+		pool, err := l.pool(ctx, n.File, outputs)
+		if err != nil {
+			return nil, err
+		}
+		d.networks = append(d.networks, &network{card: n, pool: pool, normalise: newNormaliser(&n.Input)})
+		if err := checkFaces(l.card, n, pool); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// pool loads a network onto all devices.
+func (l *loader) pool(ctx context.Context, file string, outputs []string) (*gpu.Pool, error) {
+	f, ok := l.card.File(file)
+	if !ok {
+		return nil, fmt.Errorf("model %s: file %q is not among its files", l.card.Name, file)
+	}
+	var sessions []gpu.Runner
+	for _, d := range l.devices {
+		s, err := l.runtime.NewSession(l.card.FilePath(f), gpu.SessionOptions{Device: d, Threads: l.options.Threads, Outputs: outputs})
+		if err != nil {
+			for _, s := range sessions {
+				err = errors.Join(err, s.Close())
+			}
+			return nil, err
+		}
+		sessions = append(sessions, s)
+	}
+	o := gpu.PoolOptions{Batch: batchSize(l.options, l.onGPU), Runs: l.options.Workers, Now: l.options.Now}
+	if l.onGPU {
+		o.Runs, o.Wait = 2, batchWait
+	}
+	return gpu.NewPool(sessions, o), ctx.Err()
+}
+
+// checkFaces compares what the card says with what the network has, so that a
+// card of another network is an error here and not in the midst of a run.
+func checkFaces(c *card.Card, n *card.Network, p *gpu.Pool) error {
+	wrong := func(io gpu.IO, want string) error {
+		return fmt.Errorf("model %s: %s's %s is %s %v, want %s", c.Name, n.File, io.Name, io.Type, io.Shape, want)
+	}
+	inputs := p.Inputs()
+	if len(inputs) != 1 || inputs[0].Name != n.Input.Name {
+		return fmt.Errorf("model %s: the card's input is %q, the network has %+v", c.Name, n.Input.Name, inputs)
+	}
+	if in := inputs[0]; in.Type != "float32" || len(in.Shape) != 4 || (in.Shape[1] != 3 && in.Shape[1] != -1) {
+		return wrong(in, "float32 [N 3 H W]")
+	}
+	if size := n.Input.Resize.Size; size != nil {
+		for i, want := range size {
+			if got := inputs[0].Shape[2+i]; got != -1 && got != int64(want) {
+				return wrong(inputs[0], fmt.Sprintf("the card's size %v", size))
+			}
+		}
+	}
+	for _, out := range p.Outputs() {
+		rank := len(out.Shape)
+		if out.Type != "float32" || rank < 3 || rank > 4 {
+			return wrong(out, "float32 [N C H W]")
+		}
+		if m := n.Outputs.Normal; m != nil && m.Name == out.Name && (rank != 4 || (out.Shape[1] != 3 && out.Shape[1] != -1)) {
+			return wrong(out, "float32 [N 3 H W]")
+		}
+	}
+	return nil
+}
