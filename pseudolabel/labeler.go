@@ -107,12 +107,10 @@ func (l *labeler) Label(ctx context.Context, pictures []Picture) ([]Geometry, er
 	if err == nil && l.depth != nil {
 		near, far := l.ends(maps, depths)
 		err = each(func(_ context.Context, _ *slot, i int) (err error) {
-			m := &maps[i]
-			if m.Err != nil {
-				return nil
+			if m := &maps[i]; m.Err == nil {
+				m.DepthMin, m.DepthMax = near, far
+				m.Depth, err = depthMap(depths[i].depth, near, far, depths[i].size)
 			}
-			m.DepthMin, m.DepthMax = near, far
-			m.Depth, err = depthMap(depths[i].depth, near, far, depths[i].size)
 			return err
 		})
 	}

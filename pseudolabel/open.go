@@ -171,9 +171,10 @@ func (l *loader) pool(ctx context.Context, file string, outputs []string) (*gpu.
 		}
 		sessions = append(sessions, s)
 	}
-	o := gpu.PoolOptions{Batch: batchSize(l.options, l.onGPU), Runs: l.options.Workers, Now: l.options.Now}
+	o := gpu.PoolOptions{Batch: batchSize(l.options, l.onGPU), Runs: l.options.Workers}
 	if l.onGPU {
-		o.Runs, o.Wait = 2, batchWait
+		// A second run copies its pictures while the first one computes.
+		o.Runs, o.Wait, o.Now = 2, batchWait, l.options.Now
 	}
 	return gpu.NewPool(sessions, o), ctx.Err()
 }

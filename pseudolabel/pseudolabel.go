@@ -86,7 +86,7 @@ type Options struct {
 	// with room; a pixel takes 5 to 7 bytes decoded, and up to 12 more while a
 	// progressive JPEG is.
 	MaxPixels int
-	// Now is a clock for the accounts of a device's time, by [gpu.WithMeter]; nil: none.
+	// Now is a clock for the accounts of GPUs' time, by [gpu.WithMeter]; nil: none.
 	Now Clock
 }
 

@@ -35,7 +35,7 @@ type Env struct {
 // label/depth and label/normal part `part`, with the same rows in the same
 // order. A clip without a key frame has a row without a map of it. What another
 // run has committed meanwhile stays. Several parts may run at once, and fill the
-// model's batches together. Cost.GPU of the report is what their devices spent, if
+// model's batches together. Cost.GPU of the report is what GPUs spent on it, if
 // the model was given a clock.
 func Run(ctx context.Context, env Env, part int) (report dataset.Report, err error) {
 	if env.PicturesInFlight <= 0 {
