@@ -51,7 +51,7 @@ func Open(ctx context.Context, o Options) (Geometer, error) {
 	if err != nil {
 		return nil, err
 	}
-	devices, note, err := rt.Select(o.Device)
+	devices, note, err := selectDevices(ctx, rt, o)
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +66,13 @@ func Open(ctx context.Context, o Options) (Geometer, error) {
 	}
 	l.model, l.inFlight = model, model.capacity()+2*o.Workers
 	return l, nil
+}
+
+func selectDevices(ctx context.Context, rt *gpu.Runtime, o Options) (devices []gpu.Device, note string, err error) {
+	if o.Isolation != nil {
+		return o.Isolation.Select(ctx, o.Device)
+	}
+	return rt.Select(o.Device)
 }
 
 // newLabeler makes what does not depend on the kind of model.
@@ -162,7 +169,7 @@ func (l *loader) pool(ctx context.Context, file string, outputs []string) (*gpu.
 	}
 	var sessions []gpu.Runner
 	for _, d := range l.devices {
-		s, err := l.runtime.NewSession(l.card.FilePath(f), gpu.SessionOptions{Device: d, Threads: l.options.Threads, Outputs: outputs})
+		s, err := l.session(ctx, l.card.FilePath(f), gpu.SessionOptions{Device: d, Threads: l.options.Threads, Outputs: outputs})
 		if err != nil {
 			for _, s := range sessions {
 				err = errors.Join(err, s.Close())
@@ -177,6 +184,13 @@ func (l *loader) pool(ctx context.Context, file string, outputs []string) (*gpu.
 		o.Runs, o.Wait, o.Now = 2, batchWait, l.options.Now
 	}
 	return gpu.NewPool(sessions, o), ctx.Err()
+}
+
+func (l *loader) session(ctx context.Context, path string, o gpu.SessionOptions) (gpu.Runner, error) {
+	if l.options.Isolation != nil {
+		return l.options.Isolation.NewSession(ctx, path, o)
+	}
+	return l.runtime.NewSession(path, o)
 }
 
 // checkFaces compares what the card says with what the network has, so that a

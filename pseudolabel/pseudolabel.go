@@ -3,6 +3,7 @@ package pseudolabel
 import (
 	"context"
 
+	"micodata/gpu"
 	"micodata/pseudolabel/card"
 )
 
@@ -69,6 +70,9 @@ type Options struct {
 
 	Device     string // auto (default), cpu, cuda, cuda:N and so on; see [gpu.Runtime.Devices]
 	ORTLibrary string // ONNX Runtime's library; default: see [gpu.Options]
+
+	// Isolation runs the networks in processes of their own; nil: in this one.
+	Isolation *gpu.Isolation
 
 	// Threads is the number of threads inside one run on the CPU; default 1, and
 	// part of the fingerprint.

@@ -29,7 +29,7 @@ func isMissing(err error) bool {
 		mod *card.NoModelError
 		dev *gpu.DeviceError
 	)
-	return errors.As(err, &m) || errors.As(err, &ff) || errors.As(err, &old) || errors.As(err, &bad) || errors.As(err, &ort) || errors.As(err, &mod) || errors.As(err, &dev)
+	return errors.As(err, &m) || errors.As(err, &ff) || errors.As(err, &old) || errors.As(err, &bad) || errors.As(err, &ort) || errors.As(err, &mod) || errors.As(err, &dev) || errors.Is(err, gpu.ErrNoDevice)
 }
 
 func (a *app) doctorCommand() *cobra.Command {

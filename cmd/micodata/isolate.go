@@ -1,0 +1,42 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+
+	"github.com/spf13/cobra"
+
+	"micodata/gpu"
+)
+
+// serveName is the command of the child processes of --gpu-isolate.
+const serveName = "gpu-serve"
+
+// serveCommand runs models for the process that started this one.
+func (a *app) serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    serveName,
+		Short:  "Run a model for another micodata, by --gpu-isolate",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		// What it needs it is told on its standard input, not by a settings file.
+		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return gpu.Serve(cmd.Context(), os.Stdin, os.Stdout)
+		},
+	}
+}
+
+// isolation is how models get a process of their own; nil: they do not.
+func (l labelFlags) isolation() *gpu.Isolation {
+	if !l.Isolate {
+		return nil
+	}
+	return &gpu.Isolation{Library: l.ORTLib, Command: func() *exec.Cmd {
+		self, err := os.Executable()
+		if err != nil {
+			self = os.Args[0]
+		}
+		return exec.Command(self, serveName)
+	}}
+}
