@@ -26,6 +26,7 @@ type labeler struct {
 	depth       *card.DepthOutput  // nil: not estimated
 	normal      *card.NormalOutput // nil: not estimated
 	maxPixels   int
+	demoSide    int // of the square that DemoCrop asks for; 0: whole pictures
 	inFlight    int
 	onGPU       bool
 	acquire     func(ctx context.Context) (release func(), err error)
@@ -142,6 +143,9 @@ func (l *labeler) picture(ctx context.Context, s *slot, p *Picture) (normals []b
 	pic, err := decode(p, l.maxPixels)
 	if err != nil {
 		return nil, d, err
+	}
+	if l.demoSide > 0 {
+		pic = pic.demoCrop(l.demoSide)
 	}
 	d.size = pic.size
 	var normal field

@@ -59,6 +59,11 @@ func Open(ctx context.Context, o Options) (Geometer, error) {
 		return nil, err
 	}
 	l := newLabeler(c, o, rt, devices, note)
+	if o.DemoCrop {
+		if l.demoSide, err = demoSide(c); err != nil {
+			return nil, err
+		}
+	}
 	loader := loader{card: c, options: o, runtime: rt, devices: devices, onGPU: l.onGPU}
 	model, err := loader.dense(ctx)
 	if err != nil {
@@ -66,6 +71,23 @@ func Open(ctx context.Context, o Options) (Geometer, error) {
 	}
 	l.model, l.inFlight = model, model.capacity()+2*o.Workers
 	return l, nil
+}
+
+// demoSide is the side of the square that all networks of a card take.
+func demoSide(c *card.Card) (int, error) {
+	side := 0
+	for _, n := range c.Networks {
+		s := n.Input.Resize.Size
+		if len(s) != 2 || s[0] != s[1] || side != 0 && s[0] != side {
+			side = 0
+			break
+		}
+		side = s[0]
+	}
+	if side == 0 {
+		return 0, fmt.Errorf("model %s: its networks do not take one square, which omnidata's demonstration crops", c.Name)
+	}
+	return side, nil
 }
 
 func selectDevices(ctx context.Context, rt *gpu.Runtime, o Options) (devices []gpu.Device, note string, err error) {

@@ -71,6 +71,11 @@ type Options struct {
 	Device     string // auto (default), cpu, cuda, cuda:N and so on; see [gpu.Runtime.Devices]
 	ORTLibrary string // ONNX Runtime's library; default: see [gpu.Options]
 
+	// DemoCrop labels the middle square of each picture as omnidata's demonstration
+	// does, at the network's size: for comparisons with it. The maps are then not
+	// those of the picture.
+	DemoCrop bool
+
 	// Isolation runs the networks in processes of their own; nil: in this one.
 	Isolation *gpu.Isolation
 

@@ -28,11 +28,11 @@ func (a *app) serveCommand() *cobra.Command {
 }
 
 // isolation is how models get a process of their own; nil: they do not.
-func (l labelFlags) isolation() *gpu.Isolation {
-	if !l.Isolate {
+func isolation(wanted bool, library string) *gpu.Isolation {
+	if !wanted {
 		return nil
 	}
-	return &gpu.Isolation{Library: l.ORTLib, Command: func() *exec.Cmd {
+	return &gpu.Isolation{Library: library, Command: func() *exec.Cmd {
 		self, err := os.Executable()
 		if err != nil {
 			self = os.Args[0]

@@ -340,7 +340,7 @@ func modelDirs(given []string) ([]string, error) {
 func (s *session) addModel(ctx context.Context, l *labelers, geo geometrySettings, outputs []string, flags labelFlags) error {
 	model, err := pseudolabel.Open(ctx, pseudolabel.Options{
 		Model: geo.Model, ModelDirs: flags.ModelDir, Device: flags.Device, ORTLibrary: flags.ORTLib,
-		Isolation: flags.isolation(), Workers: s.work.workers(), Acquire: s.slots.Acquire, Now: time.Now,
+		Isolation: isolation(flags.Isolate, flags.ORTLib), Workers: s.work.workers(), Acquire: s.slots.Acquire, Now: time.Now,
 	})
 	if err != nil {
 		return err

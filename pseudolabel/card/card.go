@@ -46,6 +46,9 @@ type Card struct {
 
 	Networks []Network `yaml:"networks"` // of the runners Small and DPT
 
+	// Get says how to get the weights and make the files, in a card that has none.
+	Get string `yaml:"get"`
+
 	Licence  string         `yaml:"licence"`
 	Source   string         `yaml:"source"` // where the weights come from
 	Note     string         `yaml:"note"`

@@ -59,8 +59,11 @@ func (c *Card) validate() error {
 }
 
 func (c *Card) validateFiles() error {
-	if len(c.Files) == 0 {
+	if len(c.Files) == 0 && c.Get == "" {
 		return fmt.Errorf("files is missing")
+	}
+	if len(c.Files) > 0 && c.Get != "" {
+		return fmt.Errorf("get is for a card without files")
 	}
 	for i, f := range c.Files {
 		// A card may come from anywhere: it must not reach out of its folder.
@@ -125,6 +128,12 @@ func (r *Resize) validate() error {
 // validateNetworks checks that the networks are files of the card and give each
 // task of depth and normals once.
 func (c *Card) validateNetworks() error {
+	if c.Get != "" {
+		if len(c.Networks) > 0 {
+			return fmt.Errorf("networks is for a card with files")
+		}
+		return nil
+	}
 	if (c.Runner == Small || c.Runner == DPT) && len(c.Networks) == 0 {
 		return fmt.Errorf("networks is missing: runner %s needs it", c.Runner)
 	}
