@@ -9,7 +9,7 @@ VENV    := $(CACHE)/consumers-venv
 V2D     := $(CACHE)/video2dataset-venv
 SAMPLES := testdata/media
 
-.PHONY: setup build test unit tidy lint nocgo consumers demo bench bench-video2dataset fuzz golden clean
+.PHONY: setup setup-gpu build test unit tidy lint nocgo consumers demo bench bench-video2dataset fuzz golden clean
 
 # go knows what has changed, embedded models and templates too.
 build:
@@ -18,6 +18,10 @@ build:
 setup:
 	@tools/setup/system.sh
 	@tools/setup/onnxruntime.sh
+
+# ONNX Runtime with CUDA, for NVIDIA cards: 1.4 GB.
+setup-gpu:
+	@tools/setup/gpu.sh
 
 # Everything that CI runs.
 test: setup tidy build lint nocgo unit consumers

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -23,6 +24,7 @@ type Runtime struct {
 	path    string
 	sha256  string
 	version string
+	noCUDA  error // why no GPU can be used, where that is known already
 }
 
 // process holds what ONNX Runtime allows once in a process: its environment.
@@ -52,12 +54,13 @@ func Open(o Options) (*Runtime, error) {
 	if err != nil {
 		return nil, &MissingError{Looked: []string{path}, Err: err}
 	}
+	noCUDA := preload(filepath.Dir(path))
 	ort.SetSharedLibraryPath(path)
 	// Errors come back as values; the library must not print them as well.
 	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
 		return nil, &MissingError{Looked: []string{path}, Err: fmt.Errorf("load %s: %s", path, message(err))}
 	}
-	process.runtime = &Runtime{path: path, sha256: sum, version: ort.GetVersion()}
+	process.runtime = &Runtime{path: path, sha256: sum, version: ort.GetVersion(), noCUDA: noCUDA}
 	return process.runtime, nil
 }
 
@@ -87,20 +90,20 @@ func (r *Runtime) SHA256() string { return r.sha256 }
 // maxDevices bounds the search for GPUs; no machine sold has more in one box.
 const maxDevices = 16
 
-// Select reads "auto", "cpu", "cuda" (every GPU), or a list as "cuda:0,cuda:2", and
-// checks that a model runs there. "auto" (or "") is every GPU where that works and
+// Select reads "auto", "cpu", "cuda" or "tensorrt" (every GPU), or a list as
+// "cuda:0,cuda:2", and checks that a model runs there. "auto" (or "") is every GPU where that works and
 // else the CPU, and then note says in one line why not a GPU. Errors:
 // [*DeviceError].
 func (r *Runtime) Select(name string) (devices []Device, note string, err error) {
 	if name == "" || name == "auto" {
-		if devices, err = r.gpus(); err != nil {
+		if devices, err = r.gpus(CUDA); err != nil {
 			return []Device{{Kind: CPU}}, fmt.Sprintf("models run on the CPU: no CUDA (%s)", message(err)), nil
 		}
 		return devices, "", nil
 	}
-	if name == CUDA {
-		if devices, err = r.gpus(); err != nil {
-			return nil, "", &DeviceError{Device: Device{Kind: CUDA}, Reason: message(err)}
+	if name == CUDA || name == TensorRT {
+		if devices, err = r.gpus(name); err != nil {
+			return nil, "", &DeviceError{Device: Device{Kind: name}, Reason: message(err)}
 		}
 		return devices, "", nil
 	}
@@ -116,9 +119,9 @@ func (r *Runtime) Select(name string) (devices []Device, note string, err error)
 }
 
 // gpus lists the GPUs on which a model ran just now; none is an error, why not.
-func (r *Runtime) gpus() (devices []Device, err error) {
+func (r *Runtime) gpus(kind string) (devices []Device, err error) {
 	for id := range maxDevices {
-		d := Device{Kind: CUDA, ID: id}
+		d := Device{Kind: kind, ID: id}
 		if err := r.probe(d); err != nil {
 			if id == 0 {
 				return nil, err
@@ -138,6 +141,9 @@ var probeModel []byte
 // probe runs the smallest model on a device. A missing CUDA shows at different
 // calls with different builds of the library, so all of them are tried.
 func (r *Runtime) probe(d Device) (err error) {
+	if d.Kind != CPU && r.noCUDA != nil {
+		return r.noCUDA
+	}
 	o, err := newOptions(SessionOptions{Device: d}.withDefaults())
 	if err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -123,15 +125,24 @@ func configure(options *ort.SessionOptions, o SessionOptions) error {
 	if err := options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"); err != nil {
 		return err
 	}
-	if o.Device.Kind != CUDA {
+	if o.Device.Kind == CPU {
 		return nil
 	}
+	if o.Device.Kind == TensorRT {
+		if err := appendTensorRT(options, o.Device); err != nil {
+			return err
+		}
+	}
+	return appendCUDA(options, o.Device)
+}
+
+func appendCUDA(options *ort.SessionOptions, d Device) error {
 	cuda, err := ort.NewCUDAProviderOptions()
 	if err != nil {
 		return err
 	}
 	err = cuda.Update(map[string]string{
-		"device_id": strconv.Itoa(o.Device.ID),
+		"device_id": strconv.Itoa(d.ID),
 		// The default, EXHAUSTIVE, picks each convolution's algorithm by timing
 		// it, so that two runs may differ in their last bits.
 		"cudnn_conv_algo_search": "HEURISTIC",
@@ -144,6 +155,28 @@ func configure(options *ort.SessionOptions, o SessionOptions) error {
 		err = options.AppendExecutionProviderCUDA(cuda)
 	}
 	return errors.Join(err, cuda.Destroy())
+}
+
+// appendTensorRT lets TensorRT take what it can of a network. It compiles that for
+// the card, for minutes, and keeps it in the user's cache folder.
+func appendTensorRT(options *ort.SessionOptions, d Device) error {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return err
+	}
+	trt, err := ort.NewTensorRTProviderOptions()
+	if err != nil {
+		return err
+	}
+	err = trt.Update(map[string]string{
+		"device_id":               strconv.Itoa(d.ID),
+		"trt_engine_cache_enable": "1",
+		"trt_engine_cache_path":   filepath.Join(cache, "micodata", "tensorrt"),
+	})
+	if err == nil {
+		err = options.AppendExecutionProviderTensorRT(trt)
+	}
+	return errors.Join(err, trt.Destroy())
 }
 
 // Device is where the model runs.

@@ -205,7 +205,36 @@ func (l *loader) pool(ctx context.Context, file string, outputs []string) (*gpu.
 		// A second run copies its pictures while the first one computes.
 		o.Runs, o.Wait, o.Now = 2, batchWait, l.options.Now
 	}
-	return gpu.NewPool(sessions, o), ctx.Err()
+	p := gpu.NewPool(sessions, o)
+	if err := l.warmUp(ctx, sessions, o.Batch); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+// warmUp runs a GPU's sessions once for the smallest and the largest batch, so
+// that what is chosen and compiled at the first run does not hold up the first
+// pictures. A batch that does not fit is found again, and halved, by the pool.
+func (l *loader) warmUp(ctx context.Context, sessions []gpu.Runner, batch int) error {
+	for _, s := range sessions {
+		inputs := map[string]gpu.Tensor{}
+		for _, n := range []int64{1, int64(batch)} {
+			for _, in := range s.Inputs() {
+				shape, size := append([]int64{n}, in.Shape[1:]...), n
+				for _, d := range shape[1:] {
+					size *= d
+				}
+				if size <= 0 || in.Type != "float32" || !l.onGPU {
+					return ctx.Err() // of any size: what comes is not known
+				}
+				inputs[in.Name] = gpu.Tensor{Shape: shape, Data: make([]float32, size)}
+			}
+			if _, err := s.Run(ctx, inputs); err != nil && !errors.Is(err, gpu.ErrOutOfMemory) {
+				return err
+			}
+		}
+	}
+	return ctx.Err()
 }
 
 func (l *loader) session(ctx context.Context, path string, o gpu.SessionOptions) (gpu.Runner, error) {

@@ -12,7 +12,7 @@ var settingHelp = map[string]string{
 	"geometry":          "whose depth and normals: image (the key frame), or frames (each of the uniform frames too)",
 	"labels":            "what to label: depth, normal",
 	"model_dir":         "further folders of models",
-	"device":            "auto (every GPU that works, else the CPU), cpu, cuda (every GPU), or GPUs such as cuda:0,cuda:2",
+	"device":            "auto (every GPU that works, else the CPU), cpu, cuda or tensorrt (every GPU), or GPUs such as cuda:0,cuda:2",
 	"gpu_isolate":       "run models in child processes: a GPU that is lost costs its batches, not the run",
 	"ort_lib":           "ONNX Runtime's library (default: ORT_LIB, else where make setup puts it)",
 	"url_col":           "table column with the media's URL or path",

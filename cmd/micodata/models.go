@@ -87,8 +87,7 @@ func (a *app) modelsListCommand() *cobra.Command {
 				enc.SetIndent("", "  ")
 				return enc.Encode(lines)
 			}
-			a.printModels(lines)
-			return nil
+			return a.printModels(lines)
 		},
 	}
 	cmd.Flags().StringSliceVar(&dirs, "model-dir", nil, settingHelp["model_dir"])
@@ -108,7 +107,7 @@ func lineOf(m card.Listed) modelLine {
 	return l
 }
 
-func (a *app) printModels(lines []modelLine) {
+func (a *app) printModels(lines []modelLine) error {
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "model\tlabels\trunner\twhere")
 	for _, l := range lines {
@@ -121,7 +120,9 @@ func (a *app) printModels(lines []modelLine) {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", l.Name, strings.Join(l.Tasks, ", "), l.Runner, where)
 	}
-	w.Flush() // its errors are those of a.out, which are kept
+	if err := w.Flush(); err != nil {
+		return err
+	}
 	for _, l := range lines {
 		if l.Problem != "" {
 			continue
@@ -134,6 +135,7 @@ func (a *app) printModels(lines []modelLine) {
 			fmt.Fprintln(a.out, "  "+l.Get)
 		}
 	}
+	return nil
 }
 
 func (a *app) modelsAddCommand() *cobra.Command {
