@@ -50,6 +50,29 @@ func TestAlignmentIsScipys(t *testing.T) {
 	}
 }
 
+// Networks differ in their last bits from one machine to another.
+func TestAlignmentIsSteady(t *testing.T) {
+	for _, n := range []int{2, 3, 5, 10} {
+		members, _ := ensemble(t, n)
+		want := depths(members)
+		most := 0.
+		for try := range 10 {
+			near := make([][]float32, n)
+			for i, m := range members {
+				near[i] = noise(1, "last bits", n*try+i, len(m))
+				for p, v := range m {
+					near[i][p] = v + 3e-7*near[i][p]
+				}
+			}
+			most = max(most, farthest(depths(near), want))
+		}
+		if most > 1e-4 {
+			t.Errorf("%d members: by less than 2e-6 other members give a depth %g away", n, most)
+		}
+		t.Logf("%d members: %.2g", n, most)
+	}
+}
+
 func TestSlopesAreTheObjectives(t *testing.T) {
 	members, _ := ensemble(t, 5)
 	a := newAlignment(members)

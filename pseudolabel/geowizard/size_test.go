@@ -57,3 +57,18 @@ func TestEncoderInput(t *testing.T) {
 		}
 	}
 }
+
+// The cubic overshoots at an edge, which no other filter in use does.
+func TestEncoderInputIsBicubic(t *testing.T) {
+	var rgb []byte
+	for range 32 {
+		for x := range 64 {
+			v := byte(100 + x/32*50)
+			rgb = append(rgb, v, v, v)
+		}
+	}
+	planes := encoderInput(rgb, 64, 32, Bucket{64, 128})
+	if lo, hi := extremes(planes); lo >= levels[100] || hi <= levels[150] {
+		t.Errorf("an edge of %v and %v stays between %v and %v", levels[100], levels[150], lo, hi)
+	}
+}

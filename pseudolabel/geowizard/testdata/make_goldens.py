@@ -81,6 +81,11 @@ def objective(maps, dtype):
     return f
 
 
+def slope_of_abs(v):
+    """0 at a kink, also where rounding errors put the value beside it."""
+    return 0 if abs(v) < 1e-9 else np.sign(v)
+
+
 def slopes(maps):
     n = len(maps)
     flat = maps.reshape(n, -1).astype(np.float64)
@@ -96,7 +101,7 @@ def slopes(maps):
                 out[member] += sign * np.sum(d[k] * flat[member]) / (d.size * root)
                 out[n + member] += sign * np.sum(d[k]) / (d.size * root)
         middle = np.sort(a, 0)[(n - 1) // 2]
-        for pixel, weight in ((middle.argmin(), 0.02 * np.sign(middle.min())), (middle.argmax(), -0.02 * np.sign(1 - middle.max()))):
+        for pixel, weight in ((middle.argmin(), 0.02 * slope_of_abs(middle.min())), (middle.argmax(), -0.02 * slope_of_abs(1 - middle.max()))):
             member = int(np.flatnonzero(a[:, pixel] == middle[pixel])[0])
             out[member] += weight * flat[member, pixel]
             out[n + member] += weight
@@ -113,7 +118,7 @@ def result(maps, x):
 
 def optimise(maps, dtype, exact):
     jac = slopes(maps) if exact else None
-    return minimize(objective(maps, dtype), start(maps), jac=jac, method="BFGS", tol=1e-3, options={"maxiter": 2})
+    return minimize(objective(maps, dtype), start(maps).astype(dtype), jac=jac, method="BFGS", tol=1e-3, options={"maxiter": 2})
 
 
 def alignment():
