@@ -17,35 +17,40 @@ const fixedBits = 32 - 8 - 2
 func RGB(dst []byte, dw, dh int, src []byte, sw, sh int, k Kernel) {
 	check(len(dst), dw, dh, 3)
 	check(len(src), sw, sh, 3)
-	across := fix(sw, dw, k)
-	down := fix(sh, dh, k)
-	row := func(y int) []byte { return src[3*sw*y:][:3*sw] }
 	if sw == dw && sh == dh {
 		copy(dst, src)
 		return
 	}
+	across := fix(sw, dw, k)
+	both := make([]int64, 3*sw)
+	from := func(y int) []byte { return src[3*sw*y:][:3*sw] }
 	if sh == dh {
-		for y := range dh {
-			across.columns(dst[3*dw*y:][:3*dw], row(y))
+		for y := 0; y < dh; y += 2 {
+			z := min(y+1, dh-1)
+			across.columns(dst[3*dw*y:][:3*dw], dst[3*dw*z:][:3*dw], from(y), from(z), both)
 		}
 		return
 	}
 	// Rows are stretched when the first output needs them and kept as long as one
 	// does: a few rows stay in the CPU's cache where a whole picture would not.
-	window := down.longest
+	down := fix(sh, dh, k)
+	window := down.longest + 1 // they come in pairs
 	kept := make([]byte, 3*dw*window)
 	rows := make([][]byte, window)
 	sums := make([]int32, 3*dw)
 	next := 0
 	for y := range dh {
 		first, weights := down.start[y], down.weights[y]
-		for ; next < first+len(weights); next++ {
+		for next < first+len(weights) {
+			a, b := next, min(next+1, sh-1)
+			next = b + 1
 			if sw == dw {
-				rows[next%window] = row(next)
+				rows[a%window], rows[b%window] = from(a), from(b)
 				continue
 			}
-			rows[next%window] = kept[3*dw*(next%window):][:3*dw]
-			across.columns(rows[next%window], row(next))
+			rows[a%window] = kept[3*dw*(a%window):][:3*dw]
+			rows[b%window] = kept[3*dw*(b%window):][:3*dw]
+			across.columns(rows[a%window], rows[b%window], from(a), from(b), both)
 		}
 		addRows(sums, rows, first, weights)
 		out := dst[3*dw*y:][:len(sums)]
@@ -91,25 +96,35 @@ func fix(in, out int, k Kernel) fixed {
 	return f
 }
 
-// columns stretches a row of pixels.
-func (f *fixed) columns(dst, src []byte) {
-	for x, weights := range f.weights {
-		from := src[3*f.start[x]:]
-		from = from[:3*len(weights)]
-		const half = 1 << (fixedBits - 1)
-		var r, g, b int32 = half, half, half
-		for _, w := range weights {
-			if len(from) < 3 {
-				break // never; it tells the compiler what the next three need
-			}
-			r += w * int32(from[0])
-			g += w * int32(from[1])
-			b += w * int32(from[2])
-			from = from[3:]
-		}
-		to := dst[3*x:][:3]
-		to[0], to[1], to[2] = toByte(r), toByte(g), toByte(b)
+// columns stretches two rows of pixels, or one given twice. Both lie in the
+// halves of 64-bit integers, so that one multiplication serves two samples; both
+// is room for that. The lower half may become negative and borrow from the upper.
+func (f *fixed) columns(dst, dst2, src, src2 []byte, both []int64) {
+	src, src2 = src[:len(both)], src2[:len(both)]
+	for i := range both {
+		both[i] = int64(src[i]) | int64(src2[i])<<32
 	}
+	for x, weights := range f.weights {
+		from := both[3*f.start[x]:][:3*len(weights)]
+		const half = 1 << (fixedBits - 1)
+		const halves = half | half<<32
+		var r, g, b int64 = halves, halves, halves
+		for j, w := range weights {
+			p := from[3*j : 3*j+3 : 3*j+3]
+			r += int64(w) * p[0]
+			g += int64(w) * p[1]
+			b += int64(w) * p[2]
+		}
+		to, to2 := dst[3*x:][:3], dst2[3*x:][:3]
+		to[0], to2[0] = toBytes(r)
+		to[1], to2[1] = toBytes(g)
+		to[2], to2[2] = toBytes(b)
+	}
+}
+
+func toBytes(v int64) (lower, upper byte) {
+	low := int32(v)
+	return toByte(low), toByte(int32((v - int64(low)) >> 32))
 }
 
 // addRows weighs rows first, first+1 and so on; row y is rows[y%len(rows)].
