@@ -2,7 +2,6 @@ package pseudolabel
 
 import (
 	"context"
-	"errors"
 	"image"
 	"math"
 
@@ -53,21 +52,14 @@ func (d *dense) estimate(ctx context.Context, s *slot, p *picture) (depth, norma
 	return depth, normal, nil
 }
 
-func (d *dense) close() error {
-	var errs []error
-	for _, n := range d.networks {
-		errs = append(errs, n.pool.Close())
-	}
-	return errors.Join(errs...)
-}
+func (d *dense) capacity() int { return capacity(d.pools()) }
+func (d *dense) close() error  { return closeAll(d.pools()) }
 
-// capacity is how many pictures keep the devices busy.
-func (d *dense) capacity() int {
-	n := 0
-	for _, of := range d.networks {
-		n += of.pool.Capacity()
+func (d *dense) pools() (all []*gpu.Pool) {
+	for _, n := range d.networks {
+		all = append(all, n.pool)
 	}
-	return n
+	return all
 }
 
 // input makes a picture the network's input, [1,3,H,W].

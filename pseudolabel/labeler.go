@@ -39,6 +39,7 @@ type estimator interface {
 	// values and axes are the network's. It runs in a CPU slot, and leaves it while
 	// a GPU works. It is called from several goroutines.
 	estimate(ctx context.Context, s *slot, p *picture) (depth, normal field, err error)
+	capacity() int // pictures that keep the devices busy
 	close() error
 }
 

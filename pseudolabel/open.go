@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"micodata/gpu"
 	"micodata/pseudolabel/card"
+	"micodata/pseudolabel/geowizard"
 )
 
 // Clock tells the time, as time.Now.
@@ -44,8 +46,8 @@ func Open(ctx context.Context, o Options) (Geometer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Runner != card.Small && c.Runner != card.DPT {
-		return nil, fmt.Errorf("model %s: no runner %q labels pictures with geometry (there are: %s, %s)", c.Name, c.Runner, card.Small, card.DPT)
+	if c.Runner != card.Small && c.Runner != card.DPT && c.Runner != card.GeoWizardRunner {
+		return nil, fmt.Errorf("model %s: no runner %q labels pictures with geometry (there are: %s, %s, %s)", c.Name, c.Runner, card.Small, card.DPT, card.GeoWizardRunner)
 	}
 	rt, err := gpu.Open(gpu.Options{LibraryPath: o.ORTLibrary})
 	if err != nil {
@@ -65,11 +67,17 @@ func Open(ctx context.Context, o Options) (Geometer, error) {
 		}
 	}
 	loader := loader{card: c, options: o, runtime: rt, devices: devices, onGPU: l.onGPU}
-	model, err := loader.dense(ctx)
-	if err != nil {
+	if c.Runner == card.GeoWizardRunner {
+		w, err := loader.wizard(ctx, o.GeoWizard)
+		if err != nil {
+			return nil, fmt.Errorf("model %s: %w", c.Name, err)
+		}
+		l.model = w
+		l.fingerprint += " " + w.Fingerprint()
+	} else if l.model, err = loader.dense(ctx); err != nil {
 		return nil, err
 	}
-	l.model, l.inFlight = model, model.capacity()+2*o.Workers
+	l.inFlight = l.model.capacity() + 2*o.Workers
 	return l, nil
 }
 
@@ -109,10 +117,19 @@ func newLabeler(c *card.Card, o Options, rt *gpu.Runtime, devices []gpu.Device, 
 		Device: strings.Join(names, ","), DeviceNote: note,
 	}
 	if n := c.Network(card.Depth); n != nil {
-		l.depth, l.info.DepthKind = n.Outputs.Depth, n.Outputs.Depth.Kind
+		l.depth = n.Outputs.Depth
 	}
 	if n := c.Network(card.Normal); n != nil {
 		l.normal = n.Outputs.Normal
+	}
+	if c.GeoWizard != nil && slices.Contains(c.Tasks, card.Depth) {
+		l.depth = wizardDepth
+	}
+	if c.GeoWizard != nil && slices.Contains(c.Tasks, card.Normal) {
+		l.normal = wizardNormal
+	}
+	if l.depth != nil {
+		l.info.DepthKind = l.depth.Kind
 	}
 	l.fingerprint = fmt.Sprintf("geometry=%d model=%s weights=%s card=%s onnxruntime=%s/%.12s device=%s threads=%d",
 		arithmetic, c.Name, l.info.WeightsSHA256, rules(c), rt.Version(), rt.SHA256(), devices[0].Kind, o.Threads)
@@ -125,9 +142,10 @@ func newLabeler(c *card.Card, o Options, rt *gpu.Runtime, devices []gpu.Device, 
 // rules hashes what a card says about the arithmetic, not its words.
 func rules(c *card.Card) string {
 	text, err := json.Marshal(struct {
-		Runner   string
-		Networks []card.Network
-	}{c.Runner, c.Networks})
+		Runner    string
+		Networks  []card.Network
+		GeoWizard *geowizard.Card
+	}{c.Runner, c.Networks, c.GeoWizard})
 	if err != nil {
 		panic(err) // plain strings and finite numbers
 	}

@@ -5,6 +5,7 @@ import (
 
 	"micodata/gpu"
 	"micodata/pseudolabel/card"
+	"micodata/pseudolabel/geowizard"
 )
 
 // Picture is what is labelled.
@@ -70,6 +71,9 @@ type Options struct {
 
 	Device     string // auto (default), cpu, cuda, cuda:N and so on; see [gpu.Runtime.Devices]
 	ORTLibrary string // ONNX Runtime's library; default: see [gpu.Options]
+
+	// GeoWizard are the settings of that kind of model.
+	GeoWizard geowizard.Settings
 
 	// DemoCrop labels the middle square of each picture as omnidata's demonstration
 	// does, at the network's size: for comparisons with it. The maps are then not

@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"micodata/internal/npy"
 	"micodata/pseudolabel"
 	"micodata/pseudolabel/card"
 )
@@ -292,7 +293,7 @@ func checkPicture() []byte {
 }
 
 func (a *app) modelsTryCommand() *cobra.Command {
-	flags, to, demo := modelFlags{Device: "auto"}, "", false
+	flags, wizard, to, demo, noise := modelFlags{Device: "auto"}, defaultWizard(), "", false, ""
 	cmd := &cobra.Command{
 		Use:   "try NAME PICTURE... -o FOLDER",
 		Short: "Depth and normals of loose pictures, to look at",
@@ -306,7 +307,15 @@ func (a *app) modelsTryCommand() *cobra.Command {
 				return err
 			}
 			o := flags.options(args[0], dirs)
-			o.DemoCrop = demo
+			o.DemoCrop, o.GeoWizard = demo, wizard.settings()
+			if noise != "" {
+				if o.GeoWizard.Noise, err = npy.ReadFile(noise); err != nil {
+					return usagef("--init-noise: %v", err)
+				}
+			}
+			if err := o.GeoWizard.Validate(); err != nil {
+				return usagef("%v", err)
+			}
 			m, err := pseudolabel.Open(ctx, o)
 			if err != nil {
 				return err
@@ -335,6 +344,8 @@ func (a *app) modelsTryCommand() *cobra.Command {
 		},
 	}
 	bind(cmd.Flags(), &flags)
+	bind(cmd.Flags(), &wizard)
+	cmd.Flags().StringVar(&noise, "init-noise", "", "GeoWizard: the noise to begin with, a .npy of float32 [members,4,height/8,width/8], to compare with another program")
 	cmd.Flags().StringVarP(&to, "output", "o", "", "folder for NAME.depth.png and NAME.normal.png of each picture")
 	cmd.Flags().BoolVar(&demo, "omnidata-demo", false, "the middle square at the network's size, as omnidata's demonstration crops it")
 	return cmd

@@ -19,6 +19,7 @@ import (
 	"micodata/models"
 	"micodata/pseudolabel"
 	"micodata/pseudolabel/card"
+	"micodata/pseudolabel/geowizard"
 	"micodata/shards"
 )
 
@@ -228,6 +229,23 @@ func (s *session) recount(ctx context.Context, stage string, part int, r dataset
 type geometrySettings struct {
 	Model    string `json:"model"`
 	Geometry string `json:"geometry"` // geometryOfImage or geometryOfFrames
+	wizardSettings
+}
+
+// wizardSettings are of GeoWizard; other models have no use for them.
+type wizardSettings struct {
+	Steps    int    `json:"geowizard_steps"`
+	Ensemble int    `json:"geowizard_ensemble"`
+	Domain   string `json:"geowizard_domain"`
+	Seed     int    `json:"seed"`
+}
+
+func defaultWizard() wizardSettings {
+	return wizardSettings{Steps: geowizard.DefaultSteps, Ensemble: geowizard.DefaultEnsemble, Domain: geowizard.DefaultDomain}
+}
+
+func (w wizardSettings) settings() geowizard.Settings {
+	return geowizard.Settings{Steps: w.Steps, Ensemble: w.Ensemble, Domain: w.Domain, Seed: uint64(w.Seed)}
 }
 
 // What is labelled of a clip.
@@ -237,7 +255,7 @@ const (
 )
 
 func defaultGeometry() geometrySettings {
-	return geometrySettings{Model: pseudolabel.DefaultModel, Geometry: geometryOfImage}
+	return geometrySettings{Model: pseudolabel.DefaultModel, Geometry: geometryOfImage, wizardSettings: defaultWizard()}
 }
 
 // Validate says which setting makes no sense.
@@ -245,7 +263,7 @@ func (g *geometrySettings) Validate() error {
 	if g.Geometry != geometryOfImage && g.Geometry != geometryOfFrames {
 		return fmt.Errorf("geometry %q: want %s or %s", g.Geometry, geometryOfImage, geometryOfFrames)
 	}
-	return nil
+	return g.settings().Validate()
 }
 
 // labelFlags choose the labelers and where they run.
@@ -340,6 +358,7 @@ func modelDirs(given []string) ([]string, error) {
 func (s *session) addModel(ctx context.Context, l *labelers, geo geometrySettings, outputs []string, flags labelFlags) error {
 	model, err := pseudolabel.Open(ctx, pseudolabel.Options{
 		Model: geo.Model, ModelDirs: flags.ModelDir, Device: flags.Device, ORTLibrary: flags.ORTLib,
+		GeoWizard: geo.settings(),
 		Isolation: isolation(flags.Isolate, flags.ORTLib), Workers: s.work.workers(), Acquire: s.slots.Acquire, Now: time.Now,
 	})
 	if err != nil {

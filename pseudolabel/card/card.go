@@ -20,6 +20,8 @@ import (
 	"slices"
 
 	"go.yaml.in/yaml/v3"
+
+	"micodata/pseudolabel/geowizard"
 )
 
 // FileName is the card's file in a model's folder.
@@ -44,7 +46,8 @@ type Card struct {
 	Runner string   `yaml:"runner"` // the code that knows this kind of model
 	Files  []File   `yaml:"files"`
 
-	Networks []Network `yaml:"networks"` // of the runners Small and DPT
+	Networks  []Network       `yaml:"networks"`  // of the runners Small and DPT
+	GeoWizard *geowizard.Card `yaml:"geowizard"` // of the runner GeoWizardRunner
 
 	// Get says how to get the weights and make the files, in a card that has none.
 	Get string `yaml:"get"`
@@ -69,6 +72,8 @@ type File struct {
 const (
 	Small = "small" // the built-in network
 	DPT   = "dpt"   // omnidata's and MiDaS' vision transformers
+
+	GeoWizardRunner = "geowizard"
 )
 
 // Network is one file that is run: a picture in, maps of it out.

@@ -129,10 +129,16 @@ func (r *Resize) validate() error {
 // task of depth and normals once.
 func (c *Card) validateNetworks() error {
 	if c.Get != "" {
-		if len(c.Networks) > 0 {
-			return fmt.Errorf("networks is for a card with files")
+		if len(c.Networks) > 0 || c.GeoWizard != nil {
+			return fmt.Errorf("networks and geowizard are for a card with files")
 		}
 		return nil
+	}
+	if c.Runner == GeoWizardRunner {
+		return c.validateGeoWizard()
+	}
+	if c.GeoWizard != nil {
+		return fmt.Errorf("geowizard is for runner %s, not %s", GeoWizardRunner, c.Runner)
 	}
 	if (c.Runner == Small || c.Runner == DPT) && len(c.Networks) == 0 {
 		return fmt.Errorf("networks is missing: runner %s needs it", c.Runner)
@@ -157,6 +163,25 @@ func (c *Card) validateNetworks() error {
 		has := slices.Contains(c.Tasks, task)
 		if n := gives[task]; len(c.Networks) > 0 && (n > 1 || has != (n == 1)) {
 			return fmt.Errorf("task %s and outputs.%s go together: task names it: %v, networks that have it: %d", task, task, has, n)
+		}
+	}
+	return nil
+}
+
+func (c *Card) validateGeoWizard() error {
+	if c.GeoWizard == nil || len(c.Networks) > 0 {
+		return fmt.Errorf("runner %s wants the section geowizard, and no networks", c.Runner)
+	}
+	if slices.ContainsFunc(c.Tasks, func(t string) bool { return t != Depth && t != Normal }) {
+		return fmt.Errorf("runner %s estimates depth and normal, task has %q", c.Runner, c.Tasks)
+	}
+	if err := c.GeoWizard.Validate(); err != nil {
+		return err
+	}
+	g := c.GeoWizard
+	for _, file := range []string{g.Encoder, g.UNet, g.Decoder, g.ImageEncoder} {
+		if _, ok := c.File(file); !ok && file != "" {
+			return fmt.Errorf("geowizard: file %q is not among files", file)
 		}
 	}
 	return nil

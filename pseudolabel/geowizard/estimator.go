@@ -50,7 +50,7 @@ func New(c Card, n Networks, s Settings) (*Estimator, error) {
 	if err := n.validate(c.Version); err != nil {
 		return nil, err
 	}
-	if err := s.validate(); err != nil {
+	if err := s.Validate(); err != nil {
 		return nil, err
 	}
 	plan, err := newPlan(c.Scheduler, s.Steps)

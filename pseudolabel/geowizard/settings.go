@@ -44,22 +44,33 @@ type Settings struct {
 	Noise *npy.Array
 }
 
+// Defaults of [Settings].
+const (
+	DefaultSteps    = 10
+	DefaultEnsemble = 1
+	DefaultDomain   = Indoor
+)
+
 func (s Settings) withDefaults() Settings {
 	if s.Steps == 0 {
-		s.Steps = 10
+		s.Steps = DefaultSteps
 	}
 	if s.Ensemble == 0 {
-		s.Ensemble = 1
+		s.Ensemble = DefaultEnsemble
 	}
 	if s.Domain == "" {
-		s.Domain = Indoor
+		s.Domain = DefaultDomain
 	}
 	return s
 }
 
-// validate checks settings that have their defaults; the steps are checked by
-// newPlan.
-func (s Settings) validate() error {
+// Validate says which setting makes no sense. How many steps there may be is the
+// model's to say, up to as many as it was trained with.
+func (s Settings) Validate() error {
+	s = s.withDefaults()
+	if s.Steps < 1 {
+		return fmt.Errorf("%d steps: at least 1", s.Steps)
+	}
 	if s.Ensemble < 1 || s.Ensemble > maxEnsemble {
 		return fmt.Errorf("an ensemble of %d: from 1 to %d members", s.Ensemble, maxEnsemble)
 	}

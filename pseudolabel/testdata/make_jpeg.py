@@ -1,6 +1,6 @@
-"""Small JPEGs of all kinds, and what Pillow (libjpeg-turbo) makes of them.
+"""Small JPEGs of all kinds, and what Pillow (libjpeg-turbo) makes of them and of the real frames.
 
-    python3 make_jpeg.py    (Pillow and numpy; jpeg/*.jpg with the RGB beside them as .png)
+    python3 make_jpeg.py    (Pillow and numpy; jpeg/*.jpg and frames/*.jpg with the RGB beside them as .png)
 """
 import pathlib
 
@@ -19,3 +19,5 @@ for w, h in [(37, 29), (64, 48), (6, 5), (4, 3), (1, 1), (2, 9)]:
         path = folder / f"{name}-{w}x{h}.jpg"
         (picture.convert("L") if name == "grey" else picture).save(path, quality=92, **options)
         Image.open(path).convert("RGB").save(path.with_suffix(".png"), optimize=True)
+for path in (folder.parent / "frames").glob("*.jpg"):
+    Image.open(path).convert("RGB").save(path.with_suffix(".png"), optimize=True)
