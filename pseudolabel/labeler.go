@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image"
 	"math"
 
 	"golang.org/x/sync/errgroup"
@@ -77,12 +76,11 @@ func (l *labeler) Fingerprint() string { return l.fingerprint }
 func (l *labeler) InFlight() int       { return l.inFlight }
 func (l *labeler) Close() error        { return l.model.close() }
 
-// raw is the depth of a picture as the model gave it, kept until the range of the
-// clip is known; lo and hi are its extremes at the picture's size.
+// raw is the depth of a picture, kept until the range of the clip is known; lo and
+// hi are its extremes.
 type raw struct {
-	depth  field
+	depth  *scaled
 	lo, hi float32
-	size   image.Point
 }
 
 // Label implements [Geometer].
@@ -111,7 +109,7 @@ func (l *labeler) Label(ctx context.Context, pictures []Picture) ([]Geometry, er
 		err = each(func(_ context.Context, _ *slot, i int) (err error) {
 			if m := &maps[i]; m.Err == nil {
 				m.DepthMin, m.DepthMax = near, far
-				m.Depth, err = depthMap(depths[i].depth, near, far, depths[i].size)
+				m.Depth, err = depthMap(depths[i].depth, near, far)
 			}
 			return err
 		})
@@ -148,24 +146,24 @@ func (l *labeler) picture(ctx context.Context, s *slot, p *Picture) (normals []b
 	if l.demoSide > 0 {
 		pic = pic.demoCrop(l.demoSide)
 	}
-	d.size = pic.size
-	var normal field
-	if d.depth, normal, err = l.model.estimate(ctx, s, pic); err != nil {
+	depth, normal, err := l.model.estimate(ctx, s, pic)
+	if err != nil {
 		return nil, d, err
 	}
 	if l.depth != nil {
-		if err := d.depth.check(1); err != nil {
+		if err := depth.check(1); err != nil {
 			return nil, d, err
 		}
-		d.depth.clamp(l.depth.Clamp)
-		d.lo, d.hi = depthRange(d.depth, d.size)
+		depth.clamp(l.depth.Clamp)
+		d.depth = newScaled(depth.channels[0], depth.w, depth.h, pic.size.X, pic.size.Y)
+		d.lo, d.hi = d.depth.extremes()
 	}
 	if l.normal != nil {
 		if err := normal.check(3); err != nil {
 			return nil, d, err
 		}
 		normal.clamp(l.normal.Clamp)
-		normals, err = normalMap(normal, l.normal, d.size)
+		normals, err = normalMap(normal, l.normal, pic.size)
 	}
 	return normals, d, err
 }

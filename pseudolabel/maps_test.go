@@ -11,8 +11,8 @@ import (
 )
 
 func TestDepthMapStoresNearAsZero(t *testing.T) {
-	f := field{channels: [][]float32{{1, 2, 3, 5}}, w: 2, h: 2}
-	if lo, hi := depthRange(f, image.Pt(2, 2)); lo != 1 || hi != 5 {
+	s := newScaled([]float32{1, 2, 3, 5}, 2, 2, 2, 2)
+	if lo, hi := s.extremes(); lo != 1 || hi != 5 {
 		t.Fatalf("from %v to %v; want 1 to 5", lo, hi)
 	}
 	for _, c := range []struct {
@@ -23,7 +23,7 @@ func TestDepthMapStoresNearAsZero(t *testing.T) {
 		{5, 1, []uint16{65535, 49151, 32768, 0}},
 		{1, 9, []uint16{0, 8192, 16384, 32768}}, // of a clip with something farther
 	} {
-		data, err := depthMap(f, c.near, c.far, image.Pt(2, 2))
+		data, err := depthMap(s, c.near, c.far)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,11 +39,11 @@ func TestDepthMapStoresNearAsZero(t *testing.T) {
 func TestFlatDepthIsZero(t *testing.T) {
 	// Sizes whose weights aren't exact in float32, so that a careless sum is not flat.
 	for _, size := range []image.Point{{5, 3}, {97, 89}, {1, 1}, {3, 2}} {
-		flat := field{channels: [][]float32{slices.Repeat([]float32{.7}, 7*5)}, w: 7, h: 5}
-		if lo, hi := depthRange(flat, size); lo != .7 || hi != .7 {
+		flat := newScaled(slices.Repeat([]float32{.7}, 7*5), 7, 5, size.X, size.Y)
+		if lo, hi := flat.extremes(); lo != .7 || hi != .7 {
 			t.Fatalf("%v: from %v to %v", size, lo, hi)
 		}
-		data, err := depthMap(flat, .7, .7, size)
+		data, err := depthMap(flat, .7, .7)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -128,17 +128,17 @@ func TestStoredNormalsAreUnitAndFacing(t *testing.T) {
 }
 
 func TestFacing(t *testing.T) {
-	for _, c := range []struct{ n, want [3]float32 }{
-		{[3]float32{0, 0, -2}, [3]float32{0, 0, -1}},
-		{[3]float32{0, 0, 0}, [3]float32{0, 0, -1}},
-		{[3]float32{0, 0, .5}, [3]float32{0, 0, -1}},
-		{[3]float32{3, 0, -4}, [3]float32{.6, 0, -.8}},
-		{[3]float32{1, 0, 0}, [3]float32{.9999923, 0, -.0039215}},
-		{[3]float32{.6, 0, .8}, [3]float32{.9999786, 0, -.0065357}},
+	for _, c := range []struct{ n, want [3]float64 }{
+		{[3]float64{0, 0, -2}, [3]float64{0, 0, -1}},
+		{[3]float64{0, 0, 0}, [3]float64{0, 0, -1}},
+		{[3]float64{0, 0, .5}, [3]float64{0, 0, -1}},
+		{[3]float64{3, 0, -4}, [3]float64{.6, 0, -.8}},
+		{[3]float64{1, 0, 0}, [3]float64{.9999923, 0, -.0039215}},
+		{[3]float64{.6, 0, .8}, [3]float64{.9999786, 0, -.0065357}},
 	} {
 		got := facing(c.n)
 		for i := range got {
-			if math.Abs(float64(got[i]-c.want[i])) > 1e-6 {
+			if math.Abs(got[i]-c.want[i]) > 1e-6 {
 				t.Errorf("facing(%v) = %v, want %v", c.n, got, c.want)
 				break
 			}
