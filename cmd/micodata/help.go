@@ -8,7 +8,7 @@ var settingHelp = map[string]string{
 	"allow_failures":     "exit 0 even if some sources or clips failed",
 	"metrics":            "serve Prometheus metrics at this address while the command runs, such as 127.0.0.1:9090",
 	"part_sources":       "sources in a part, the unit of commit and resume",
-	"model":              "model that estimates depth and normals",
+	"model":              "model that estimates depth and normals (default: the built-in one, until another is added)",
 	"geometry":           "whose depth and normals: image (the key frame), or frames (each of the uniform frames too)",
 	"geowizard_steps":    "GeoWizard: steps of denoising; its paper has 50",
 	"geowizard_ensemble": "GeoWizard: estimates of each picture, from other noise, whose middle is taken; its programs have 10",

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -255,7 +256,7 @@ const (
 )
 
 func defaultGeometry() geometrySettings {
-	return geometrySettings{Model: pseudolabel.DefaultModel, Geometry: geometryOfImage, wizardSettings: defaultWizard()}
+	return geometrySettings{Geometry: geometryOfImage, wizardSettings: defaultWizard()}
 }
 
 // Validate says which setting makes no sense.
@@ -308,6 +309,10 @@ func (s *session) labelStages(ctx context.Context, geo *geometrySettings, flags 
 			l.close()
 		}
 	}()
+	flags.ModelDir, err = modelDirs(flags.ModelDir)
+	if err != nil {
+		return nil, err
+	}
 	sharing := map[geometrySettings][]string{}
 	var order []geometrySettings
 	for _, out := range outputs {
@@ -318,14 +323,15 @@ func (s *session) labelStages(ctx context.Context, geo *geometrySettings, flags 
 		if err := own.Validate(); err != nil {
 			return nil, usagef("%v", err)
 		}
+		if own.Model == "" {
+			if own.Model, err = defaultModel(flags.ModelDir); err != nil {
+				return nil, err
+			}
+		}
 		if sharing[own] == nil {
 			order = append(order, own)
 		}
 		sharing[own] = append(sharing[own], out)
-	}
-	flags.ModelDir, err = modelDirs(flags.ModelDir)
-	if err != nil {
-		return nil, err
 	}
 	for _, own := range order {
 		if err := s.addModel(ctx, l, own, sharing[own], flags); err != nil {
@@ -333,6 +339,24 @@ func (s *session) labelStages(ctx context.Context, geo *geometrySettings, flags 
 		}
 	}
 	return l, nil
+}
+
+// defaultModel is the built-in model until the user has added one that estimates
+// depth and normals.
+func defaultModel(dirs []string) (string, error) {
+	var added []string
+	for _, m := range card.List(dirs) {
+		if m.Err == nil && m.Name != pseudolabel.DefaultModel && len(m.Card.Files) > 0 && slices.Contains(m.Card.Tasks, card.Depth) && slices.Contains(m.Card.Tasks, card.Normal) {
+			added = append(added, m.Name)
+		}
+	}
+	switch len(added) {
+	case 0:
+		return pseudolabel.DefaultModel, nil
+	case 1:
+		return added[0], nil
+	}
+	return "", usagef("there are several models (%s): name one with --model", strings.Join(added, ", "))
 }
 
 // modelDirs adds the models inside the binary, looked in last. They are unpacked
