@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import warnings
 
 import cv2
 import numpy as np
@@ -84,13 +85,42 @@ def random_values(shapes, seed):
     return out
 
 
-def save_onnx(module, args, path, inputs, outputs, dynamic):
+def shorten(path):
+    """Short names and each constant once: in a tiny twin, names take more room than weights."""
+    model = onnx.load(path)
+    graph = model.graph
+    names = {v.name: v.name for v in [*graph.input, *graph.output]}
+    names[""] = ""  # an optional input that is left out
+    constants, nodes = {}, []
+    for n in graph.node:
+        if n.op_type == "Constant":
+            value = n.attribute[0].SerializeToString()
+            if value in constants:
+                names[n.output[0]] = names[constants[value]]
+                continue
+            constants[value] = n.output[0]
+        nodes.append(n)
+        for o in n.output:
+            names.setdefault(o, f"v{len(names)}")
+    for i in graph.initializer:
+        names[i.name] = i.name = f"w{len(names)}"
+    for n in nodes:
+        n.name = ""
+        n.input[:] = [names[v] for v in n.input]
+        n.output[:] = [names[v] for v in n.output]
+    del graph.node[:], graph.value_info[:]
+    graph.node.extend(nodes)
+    onnx.save(model, path)
+
+
+def save_onnx(module, args, path, inputs, outputs, dynamic, short=False):
     """Traces a module into an ONNX file, with its weights beside it where they don't fit into one (2 GB)."""
     size = sum(v.numel() * v.element_size() for v in list(module.parameters()) + list(module.buffers()))
     big = size > 1_900_000_000
     target = os.path.join(path + ".parts", "graph.onnx") if big else path
     os.makedirs(os.path.dirname(os.path.abspath(target)), exist_ok=True)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of sizes that become constants (they are), of the exporter's age (it is pinned)
         torch.onnx.export(module, args, target, dynamo=False, opset_version=OPSET, input_names=inputs, output_names=outputs,
                           dynamic_axes=dynamic)
     if big:  # the exporter writes a file for each tensor: make it one
@@ -98,6 +128,8 @@ def save_onnx(module, args, path, inputs, outputs, dynamic):
         data = os.path.basename(path) + ".data"
         onnx.save(model, path, save_as_external_data=True, all_tensors_to_one_file=True, location=data, size_threshold=1024)
         shutil.rmtree(path + ".parts")
+    if short:
+        shorten(path)
     onnx.checker.check_model(path)
 
 

@@ -193,9 +193,11 @@ class Network(nn.Module):
         maps = self.dpt.neck(maps, *self.grid)
         return maps[-1]
 
+    def map(self, image):
+        return self.dpt.head.head(self.features(image))
+
     def forward(self, image):
-        image = image.to(self.dpt.head.head[4].weight.dtype)  # an fp16 twin still takes and gives float32
-        return self.dpt.head.head(self.features(image)).float()
+        return self.map(image.to(self.dpt.head.head[4].weight.dtype)).float()  # an fp16 twin still takes and gives float32
 
 
 def same_padding(kernel, stride):
@@ -336,7 +338,7 @@ def main():
             if a.fp16:
                 plain = plain.half()
             path = os.path.join(folder, f"{task}.onnx")
-            common.save_onnx(plain, (torch.rand(2, 3, *size),), path, ["image"], [task], {"image": {0: "N"}, task: {0: "N"}})
+            common.save_onnx(plain, (torch.rand(2, 3, *size),), path, ["image"], [task], {"image": {0: "N"}, task: {0: "N"}}, a.tiny)
             del plain
             print(f"{task}.onnx: {os.path.getsize(path) / 1e6:.1f} MB in {time.time() - start:.1f} s")
             s = common.session(path)
