@@ -94,6 +94,91 @@ def dpt(a, folder, pictures):
             os.remove(os.path.join(folder, name, f"{task}.onnx"))
 
 
+# Arguments: the clone, the version, the folder of the networks, the inputs and where the outputs go.
+ORIGINAL_GEOWIZARD = """
+import sys, types, torch, numpy as np
+import diffusers.models.attention_processor  # before the stand-in, which is no package
+clone, version, folder, inputs, outputs = sys.argv[1:]
+sys.path.insert(0, clone)
+def attention(q, k, v, attn_bias=None):
+    return ((q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)).softmax(-1) @ v
+ops = types.ModuleType("xformers.ops"); ops.memory_efficient_attention = attention
+x = types.ModuleType("xformers"); x.ops = ops
+sys.modules["xformers"], sys.modules["xformers.ops"] = x, ops  # which has no code for CPUs
+from diffusers import AutoencoderKL, DDIMScheduler
+from models.unet_2d_condition import UNet2DConditionModel
+from utils.depth_ensemble import ensemble_depths
+from utils.normal_ensemble import ensemble_normals
+unet = UNet2DConditionModel.from_pretrained(folder, subfolder={"v1": "unet", "v2": "unet_v2"}[version])
+for m in unet.modules():
+    if type(m).__name__ == "CustomJointAttention":
+        m.set_use_memory_efficient_attention_xformers(True)
+common = dict(unet=unet, vae=AutoencoderKL.from_pretrained(folder, subfolder="vae"), scheduler=DDIMScheduler.from_pretrained(folder, subfolder="scheduler"))
+if version == "v1":
+    from models.geowizard_pipeline import DepthNormalEstimationPipeline
+    from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
+    pipe = DepthNormalEstimationPipeline(**common, image_encoder=CLIPVisionModelWithProjection.from_pretrained(folder, subfolder="image_encoder"),
+                                         feature_extractor=CLIPImageProcessor.from_pretrained(folder, subfolder="feature_extractor"))
+else:
+    from models.geowizard_v2_pipeline import DepthNormalEstimationPipeline
+    from transformers import CLIPTextModel, CLIPTokenizer
+    pipe = DepthNormalEstimationPipeline(**common, text_encoder=CLIPTextModel.from_pretrained(folder, subfolder="text_encoder"),
+                                         tokenizer=CLIPTokenizer.from_pretrained(folder, subfolder="tokenizer"))
+data = dict(np.load(inputs))
+image = torch.from_numpy(data["image"])
+out = {}
+for domain in ("indoor", "outdoor", "object"):
+    depths, normals = [], []
+    for noise in data["noise"]:
+        torch.randn = lambda *a, **k: torch.from_numpy(noise)[None]
+        d, n = pipe.single_infer(image, int(data["steps"]), domain, False)
+        depths.append(d[0, 0].clone()); normals.append(n[0].clone())
+    depths, normals = torch.stack(depths), torch.stack(normals)
+    out[domain + ".depth"], out[domain + ".normal"] = depths.numpy(), normals.numpy()
+    for count in (2, 3, 4):
+        aligned, doubt = ensemble_depths(depths[:count])
+        out[f"{domain}.{count}.depth"], out[f"{domain}.{count}.doubt"] = aligned.numpy(), doubt.numpy()
+        out[f"{domain}.{count}.normal"] = ensemble_normals(normals[:count]).numpy()
+np.savez(outputs, **out)
+"""
+
+
+def geowizard(a, folder, picture):
+    import common
+    import ensemble
+    import geowizard as ours
+
+    bucket, steps = (64, 128), 4
+    for version in a.version:
+        for prediction in ("v_prediction", "epsilon"):
+            source = os.path.join(folder, f"{version}-{prediction}")
+            ours.write_random(source, version, True, prediction, picture, bucket)
+            parts = ours.Parts(source, version, None)
+            target = source + "-onnx"
+            os.makedirs(target)
+            ours.export(parts, target, False, True)
+            image = ours.image_for(picture, bucket)
+            noise = torch.randn(4, 4, bucket[0] // 8, bucket[1] // 8, generator=torch.Generator().manual_seed(3))
+            inputs, outputs = os.path.join(folder, "in.npz"), os.path.join(folder, "out.npz")
+            np.savez(inputs, image=image.numpy(), noise=noise.numpy(), steps=steps)
+            subprocess.run([a.python, "-W", "ignore", "-c", ORIGINAL_GEOWIZARD, a.clone, version, source, inputs, outputs], check=True)
+            want = np.load(outputs)
+            sessions = {n: common.session(os.path.join(target, f"{n}.onnx")) for n in parts.modules()}
+            for i, domain in enumerate(ours.DOMAINS):
+                # All members are one batch, as upstream can't do it.
+                got = ours.run_onnx(sessions, parts.scheduler_card(), image.repeat(4, 1, 1, 1), noise, i, steps)
+                d, n = np.abs(got["depth"][:, 0] - want[domain + ".depth"]).max(), np.abs(got["normal"] - want[domain + ".normal"])
+                line = f"{version} {prediction:12} {domain:7} depth max {d:.1e}, normals max {n.max():.1e}, 99.9% {np.quantile(n, 0.999):.1e}; of 2, 3, 4 members:"
+                depths, normals = torch.from_numpy(want[domain + ".depth"]), torch.from_numpy(want[domain + ".normal"])
+                for count in (2, 3, 4):
+                    aligned, doubt = ensemble.combine(depths[:count], ensemble.solve(depths[:count]).x)
+                    plain, _ = ensemble.combine(depths[:count], ensemble.begin(depths[:count]))
+                    best, _ = ensemble.best_normals(normals[:count])
+                    e = [np.abs(x.numpy() - want[f"{domain}.{count}.{k}"]).max() for x, k in ((aligned, "depth"), (doubt, "doubt"), (best, "normal"))]
+                    line += f" {e[0]:.0e}/{e[1]:.0e}/{e[2]:.0e} (min-max {np.abs(plain.numpy() - want[f'{domain}.{count}.depth']).max():.0e})"
+                print(line, flush=True)
+
+
 def main():
     import common
 
@@ -102,11 +187,15 @@ def main():
     p.add_argument("--clone", required=True)
     p.add_argument("--python", required=True, help="interpreter of the environment for the original code")
     p.add_argument("--size", nargs="+", default=["384x384"])
+    p.add_argument("--version", nargs="+", choices=["v1", "v2"], default=["v1", "v2"], help="of GeoWizard")
     p.add_argument("--pictures", nargs="+", default=common.default_pictures())
     a = p.parse_args()
     pictures = [common.open_rgb(f) for f in a.pictures]
     with tempfile.TemporaryDirectory() as folder:
-        dpt(a, folder, pictures)
+        if a.what == "geowizard":
+            geowizard(a, folder, pictures[0])
+        else:
+            dpt(a, folder, pictures)
 
 
 if __name__ == "__main__":

@@ -54,12 +54,15 @@ TENSORS_ONLY = types.SimpleNamespace(
 def read(path):
     """The state dict of a checkpoint: name to tensor."""
     try:
+        with open(path, "rb"):
+            pass
+    except OSError as e:
+        raise Refused(f"{path}: {e.strerror}") from None
+    try:
         try:
             c = torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError:
             c = torch.load(path, map_location="cpu", weights_only=False, pickle_module=TENSORS_ONLY)
-    except OSError as e:
-        raise Refused(f"{path}: {e.strerror or e}") from None
     except Exception as e:  # torch.load raises whatever the bytes lead it to
         raise Refused(f"{path}: not a PyTorch checkpoint ({type(e).__name__})") from None
     prefix = ""

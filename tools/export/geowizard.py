@@ -22,6 +22,7 @@ import torch
 import transformers
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisionConfig, CLIPVisionModelWithProjection
 
@@ -315,7 +316,10 @@ def write_random(folder, version, tiny, prediction, picture, bucket):
     else:
         words = tiny_tokenizer(os.path.join(folder, "tokenizer"))
         shape = {**text_shape, "vocab_size": words} if tiny else text_shape
-        fill(CLIPTextModel(CLIPTextConfig(**shape)), 15).save_pretrained(os.path.join(folder, "text_encoder"))
+        encoder = os.path.join(folder, "text_encoder")
+        fill(CLIPTextModel(CLIPTextConfig(**shape)), 15).save_pretrained(encoder)
+        weights = os.path.join(encoder, "model.safetensors")  # published files have the names of earlier transformers
+        save_file({f"text_model.{k}": v for k, v in load_file(weights).items()}, weights, metadata={"format": "pt"})
 
 
 # ---- one run, in PyTorch and in ONNX Runtime ----
