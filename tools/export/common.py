@@ -19,6 +19,7 @@ from PIL import Image
 HERE = os.path.dirname(os.path.abspath(__file__))
 FRAMES = os.path.join(HERE, "..", "..", "pseudolabel", "testdata", "frames")  # stills of the sample films
 OPSET = 17
+EXTERNAL_ABOVE = 1_900_000_000  # bytes of weights; a protobuf holds 2 GB
 
 BILINEAR, CUBIC = "bilinear-antialias", "cubic-opencv"  # filters, as cards name them
 
@@ -114,9 +115,9 @@ def shorten(path):
 
 
 def save_onnx(module, args, path, inputs, outputs, dynamic, short=False):
-    """Traces a module into an ONNX file, with its weights beside it where they don't fit into one (2 GB)."""
+    """Traces a module into an ONNX file, with its weights beside it (PATH.data) where they don't fit into one."""
     size = sum(v.numel() * v.element_size() for v in list(module.parameters()) + list(module.buffers()))
-    big = size > 1_900_000_000
+    big = size > EXTERNAL_ABOVE
     target = os.path.join(path + ".parts", "graph.onnx") if big else path
     os.makedirs(os.path.dirname(os.path.abspath(target)), exist_ok=True)
     with torch.no_grad(), warnings.catch_warnings():

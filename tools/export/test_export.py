@@ -3,6 +3,8 @@
     make test-export
 """
 
+import contextlib
+import io
 import json
 import os
 import pickle
@@ -32,9 +34,19 @@ PICTURE = next(f for f in common.default_pictures() if "sintel" in f)
 
 
 def tool(script, *args):
-    """Exit code and the lines of stderr."""
-    r = subprocess.run([sys.executable, "-W", "ignore", os.path.join(common.HERE, script), *map(str, args)], capture_output=True, text=True)
-    return r.returncode, r.stderr.strip().splitlines()
+    """Exit code and the lines of stderr of a tool, run in this process: importing PyTorch takes longer than most tests."""
+    main = {"dpt.py": dpt.main, "geowizard.py": geowizard.main}[script]
+    argv, sys.argv = sys.argv, [script, *map(str, args)]
+    err = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(err), contextlib.redirect_stdout(io.StringIO()):
+            common.run(main)
+        code = 0
+    except SystemExit as e:
+        code = e.code
+    finally:
+        sys.argv = argv
+    return code, err.getvalue().strip().splitlines()
 
 
 def made(script, *args):
@@ -219,6 +231,14 @@ def test_wrong_arguments(tmp_path, args, words):
     refused(tmp_path, *tool("dpt.py", "--tiny", "-o", tmp_path, "--name", "m", *args), words)
 
 
+def test_as_a_process(tmp_path):
+    """One line and exit code 2, with no library's warnings around them."""
+    (tmp_path / "c.ckpt").write_text("<html>404</html>")
+    r = subprocess.run([sys.executable, os.path.join(common.HERE, "dpt.py"), "--family", "omnidata", "--depth", tmp_path / "c.ckpt", "-o", tmp_path, "--name", "m"],
+                       capture_output=True, text=True)
+    refused(tmp_path, r.returncode, r.stderr.strip().splitlines(), "not a PyTorch checkpoint")
+
+
 def test_position_embedding():
     """Resized once at export as the original code does it in every call; at its own size nothing changes."""
     own = dpt.random_network(dpt.config(True, True), "omnidata", "depth", (64, 64), [common.open_rgb(PICTURE)])
@@ -303,6 +323,15 @@ def test_geowizard_inputs_matter(source, tmp_path):
     other = dict(feed, geo=feed["geo"].copy())
     other["geo"][:, 1] += 1  # the normals' latents only
     assert np.abs(s.run(None, other)[0][:, 0] - y[:, 0]).max() > 1e-3  # are seen by depth
+
+
+def test_external_data(tmp_path, monkeypatch):
+    """Weights beside the graph, as a full-size unet's: one file, on the card, and the same numbers."""
+    monkeypatch.setattr(common, "EXTERNAL_ABOVE", 100_000)
+    made("geowizard.py", "--random-weights", "--tiny", "--version", "v2", "-o", tmp_path, "--name", "m")
+    assert {f["path"] for f in card_of(tmp_path / "m")["files"]} == {"unet.onnx", "unet.onnx.data", "vae_encoder.onnx", "vae_decoder.onnx"}
+    assert (tmp_path / "m" / "unet.onnx.data").stat().st_size > 100_000
+    assert all(r["relative"] < 1e-4 for r in parity_of(tmp_path / "m"))
 
 
 def test_wrong_folders(source, tmp_path):
