@@ -10,6 +10,7 @@ import (
 	"image/png"
 
 	"micodata/dataset"
+	"micodata/internal/jpegrgb"
 )
 
 // picture is a decoded picture.
@@ -39,6 +40,17 @@ func decode(p *Picture, maxPixels int) (*picture, error) {
 	readHeader, read := jpeg.DecodeConfig, jpeg.Decode
 	if bytes.HasPrefix(p.Data, []byte("\x89PNG")) {
 		readHeader, read = png.DecodeConfig, png.Decode
+	} else {
+		rgb, w, h, err := jpegrgb.Decode(p.Data, maxPixels)
+		switch {
+		case err == nil:
+			return &picture{key: p.Key, rgb: rgb, size: image.Pt(w, h)}, nil
+		case errors.Is(err, jpegrgb.ErrTooLarge):
+			return nil, &pictureError{dataset.TooLarge, err}
+		case !errors.Is(err, jpegrgb.ErrUnsupported):
+			return nil, &pictureError{dataset.Corrupt, err}
+		}
+		// CMYK and other rare kinds: image/jpeg's samples are off by a level here and there.
 	}
 	cfg, err := readHeader(bytes.NewReader(p.Data))
 	switch {
@@ -59,11 +71,11 @@ func decode(p *Picture, maxPixels int) (*picture, error) {
 	return &picture{key: p.Key, rgb: toRGB(img), size: img.Bounds().Size()}, nil
 }
 
-// toRGB makes interleaved RGB of a picture; JPEG's as libjpeg does.
+// toRGB makes interleaved RGB of a picture; of a JPEG's samples as libjpeg does.
 func toRGB(img image.Image) []byte {
 	switch img := img.(type) {
 	case *image.YCbCr:
-		return rgbOfYCbCr(img)
+		return jpegrgb.FromYCbCr(img)
 	case *image.Gray:
 		b := img.Bounds()
 		rgb := make([]byte, 0, 3*b.Dx()*b.Dy())
