@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"sync"
 	"syscall"
@@ -17,7 +18,7 @@ import (
 // its process with it, or leaves it with a card of no use, costs the batches that
 // the child had in work, and a new child goes on.
 type Isolation struct {
-	// Command makes the child, which calls [Serve] on its standard input and output.
+	// Command makes the child, which calls [ServeChild].
 	Command func() *exec.Cmd
 	Library string // as [Options].LibraryPath
 }
@@ -29,7 +30,7 @@ func (i Isolation) Select(ctx context.Context, name string) (devices []Device, n
 	if err != nil {
 		return nil, "", err
 	}
-	defer func() { err = errors.Join(err, c.end()) }()
+	defer func() { _ = c.end() }() // a driver that fails on its way out has answered before
 	a, err := c.ask(ctx, &frame{Select: &selectRequest{i.Library, name}})
 	if err != nil {
 		return nil, "", err
@@ -119,7 +120,7 @@ func (s *Isolated) Revive(ctx context.Context) error {
 	if s.revivals++; s.revivals > maxRevivals {
 		return fmt.Errorf("given up after %d new starts of %s", maxRevivals, s.options.Device)
 	}
-	s.child.kill()
+	_ = s.child.end() // it holds the card's memory until it is gone
 	return s.load(ctx)
 }
 
@@ -160,15 +161,23 @@ func (i Isolation) start() (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := c.cmd.StdoutPipe()
+	// Answers come by a pipe of their own: drivers print to standard output.
+	out, answers, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	if err := c.cmd.Start(); err != nil {
+	c.cmd.Stdout, c.cmd.ExtraFiles = &c.stderr, []*os.File{answers}
+	err = c.cmd.Start()
+	_ = answers.Close() // the child has it
+	if err != nil {
+		_ = out.Close()
 		return nil, fmt.Errorf("start a process for a model: %w", err)
 	}
 	c.in, c.out = in, bufio.NewWriterSize(in, 1<<20)
-	go c.read(bufio.NewReaderSize(out, 1<<20))
+	go func() {
+		c.read(bufio.NewReaderSize(out, 1<<20))
+		_ = out.Close()
+	}()
 	return c, nil
 }
 
@@ -212,7 +221,8 @@ func (c *child) ask(ctx context.Context, m *frame) (*frame, error) {
 	c.waiting[m.ID] = answer
 	c.mu.Unlock()
 	if err := c.write(m); err != nil {
-		<-c.ended // its pipe is broken because it ends
+		c.kill() // its pipe is broken because it ends
+		<-c.ended
 		return nil, c.why
 	}
 	select {

@@ -27,7 +27,8 @@ func TestMain(m *testing.M) {
 	case "":
 		os.Exit(m.Run())
 	case "serve":
-		if err := Serve(context.Background(), os.Stdin, os.Stdout); err != nil {
+		fmt.Println("a driver that talks") // must not end up among the answers
+		if err := ServeChild(context.Background()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -18,80 +18,104 @@ type device struct {
 	pool   *Pool
 	runner Runner
 
-	mu    sync.Mutex
-	limit int // most rows in a run, as far as its memory is known
-	lost  int // losses, each of which the lanes of the device share
+	learnt sync.Mutex     // of limits alone: the pool asks for them under its own lock
+	limits map[string]int // most rows in a run of a shape, where its memory set one
 
-	busy account
+	mu   sync.Mutex // held while the device is started anew
+	lost int        // losses that it came back from, each of which its lanes share
+	gone error      // why it will not come back
+
+	// alone is held for writing by a run that must have the device's memory to itself.
+	alone sync.RWMutex
+	busy  account
 }
 
 // serve is one of the device's lanes: it takes batches until the pool or the
 // device ends.
 func (d *device) serve() {
 	for {
-		batch := d.pool.take(d.rows())
+		batch := d.pool.take(d.limit)
 		if batch == nil {
-			d.pool.retire(ErrClosed)
 			return
 		}
-		losses := d.losses()
-		err := d.run(batch)
+		losses, gone := d.state()
+		if gone != nil { // another lane has found out meanwhile
+			d.pool.again(batch)
+			return
+		}
+		tried, rest, err := d.run(batch)
 		if err == nil {
 			continue
 		}
-		if err := d.revive(losses, err); err != nil {
-			d.pool.retire(err)
+		gone = d.revive(losses, err) // first, so that no lane of it takes the rows
+		d.pool.again(rest)
+		d.pool.retry(tried, err)
+		if gone != nil {
 			return
 		}
 	}
 }
 
-func (d *device) rows() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.limit
+// limit is the most rows of a shape in a run.
+func (d *device) limit(shape string) int {
+	d.learnt.Lock()
+	defer d.learnt.Unlock()
+	if n, ok := d.limits[shape]; ok {
+		return n
+	}
+	return d.pool.options.Batch
 }
 
-func (d *device) losses() int {
+// fits lowers the most rows of a shape in a run.
+func (d *device) fits(shape string, rows int) {
+	d.learnt.Lock()
+	defer d.learnt.Unlock()
+	d.limits[shape] = rows
+}
+
+func (d *device) state() (losses int, gone error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.lost
+	return d.lost, d.gone
 }
 
 // revive starts a lost device anew, unless another of its lanes has done so
-// since losses were counted.
+// since losses were counted, or retires it.
 func (d *device) revive(losses int, why error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.lost != losses {
-		return nil
+	if d.gone != nil || d.lost != losses {
+		return d.gone
 	}
 	again, ok := d.runner.(Reviver)
 	if !ok {
-		return why
+		d.gone = why
+	} else if err := again.Revive(d.pool.ctx); err != nil {
+		d.gone = fmt.Errorf("%w; %w", why, err)
 	}
-	if err := again.Revive(d.pool.ctx); err != nil {
-		return fmt.Errorf("%w; %w", why, err)
+	if d.gone != nil {
+		d.pool.retire(d.gone)
 	}
 	d.lost++
-	return nil
+	return d.gone
 }
 
-// run answers the rows of a batch. Its error is [ErrDeviceLost]; what a batch
-// itself is to blame for its callers get.
-func (d *device) run(batch []*row) error {
+// run answers the rows of a batch. Its error is [ErrDeviceLost], over the rows
+// that were tried; the rest was not. What a batch itself is to blame for its
+// callers get.
+func (d *device) run(batch []*row) (tried, rest []*row, err error) {
 	for len(batch) > 0 {
-		some := batch[:min(len(batch), d.rows())]
-		outputs, err := d.try(some)
-		switch {
-		case errors.Is(err, ErrOutOfMemory) && len(some) > 1:
-			d.fits((len(some) + 1) / 2)
+		some := batch[:min(len(batch), d.limit(batch[0].shape))]
+		outputs, err := d.try(some, d.alone.RLocker())
+		if errors.Is(err, ErrOutOfMemory) && len(some) > 1 {
+			d.fits(some[0].shape, (len(some)+1)/2)
 			continue
-		case errors.Is(err, ErrDeviceLost):
-			err = fmt.Errorf("%s: %w", d.runner.Device(), err)
-			d.pool.again(batch[len(some):])
-			d.retry(some, err)
-			return err
+		}
+		if errors.Is(err, ErrOutOfMemory) { // another lane's rows may lie there
+			outputs, err = d.try(some, &d.alone)
+		}
+		if errors.Is(err, ErrDeviceLost) {
+			return some, batch[len(some):], fmt.Errorf("%s: %w", d.runner.Device(), err)
 		}
 		for i, r := range some {
 			if err != nil {
@@ -102,33 +126,13 @@ func (d *device) run(batch []*row) error {
 		}
 		batch = batch[len(some):]
 	}
-	return nil
-}
-
-// fits lowers the most rows in a run.
-func (d *device) fits(rows int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.limit = min(d.limit, rows)
-}
-
-// retry queues rows again whose device was lost, each for a run of its own, so
-// that the one it dies of is found; and ends those that had their tries.
-func (d *device) retry(batch []*row, why error) {
-	var again []*row
-	for _, r := range batch {
-		if r.tries++; r.tries >= maxTries {
-			r.end(nil, why)
-			continue
-		}
-		r.ripe, r.shape = true, fmt.Sprintf("%s alone %p", r.shape, r)
-		again = append(again, r)
-	}
-	d.pool.again(again)
+	return nil, nil, nil
 }
 
 // try runs a batch, and shares the device's time among its rows.
-func (d *device) try(batch []*row) (outputs map[string]Tensor, err error) {
+func (d *device) try(batch []*row, memory sync.Locker) (outputs map[string]Tensor, err error) {
+	memory.Lock()
+	defer memory.Unlock()
 	ctx, stop := whileWanted(d.pool.ctx, batch)
 	defer stop()
 	inputs := join(batch)

@@ -50,8 +50,9 @@ type PoolOptions struct {
 // Pool spreads rows over devices that have the same model. Callers come from many
 // goroutines with one row each; those whose shapes are alike share a run. An idle
 // device takes the oldest rows, whichever caller they are of. A batch that a
-// device has no memory for is run by halves, and no larger one is tried on it
-// again. The rows of a batch whose device is lost are tried once more, each
+// device has no memory for is run by halves, and no larger one of that shape is
+// tried on it again; a row that does not fit alone is tried once more with nothing
+// beside it. The rows of a batch whose device is lost are tried once more, each
 // alone, elsewhere or on the same device if it can be started anew; those that it
 // dies of again end with [ErrDeviceLost], and the others go on.
 type Pool struct {
@@ -64,7 +65,7 @@ type Pool struct {
 	mu     sync.Mutex
 	queue  []*row        // oldest first
 	change chan struct{} // closed and replaced when rows come or the pool ends
-	alive  int           // lanes
+	alive  int           // devices
 	lost   error         // why the last device went
 	closed bool
 }
@@ -87,8 +88,8 @@ func NewPool(runners []Runner, o PoolOptions) *Pool {
 	p := &Pool{runners: runners, options: o, change: make(chan struct{})}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	for _, r := range runners {
-		d := &device{pool: p, runner: r, limit: o.Batch}
-		p.alive += o.Runs
+		d := &device{pool: p, runner: r, limits: map[string]int{}}
+		p.alive++
 		for range o.Runs {
 			p.lanes.Go(d.serve)
 		}
@@ -166,12 +167,43 @@ func (p *Pool) put(r *row) error {
 	return nil
 }
 
-// again queues rows before all others, for a second try.
+// again queues rows before all others. Where nobody is left to take them they end.
 func (p *Pool) again(rows []*row) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.requeue(rows)
+}
+
+func (p *Pool) requeue(rows []*row) {
+	end := p.lost
+	if p.closed {
+		end = ErrClosed
+	}
+	if end != nil {
+		for _, r := range rows {
+			r.end(nil, end)
+		}
+		return
+	}
 	p.queue = append(rows, p.queue...)
 	p.signal()
+}
+
+// retry queues rows again whose device was lost, each for a run of its own, so
+// that the one it dies of is found; and ends those that had their tries.
+func (p *Pool) retry(rows []*row, why error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var again []*row
+	for _, r := range rows {
+		if r.tries++; r.tries >= maxTries && p.alive > 0 {
+			r.end(nil, why)
+			continue
+		}
+		r.ripe, r.shape = true, fmt.Sprintf("%s alone %p", r.shape, r)
+		again = append(again, r)
+	}
+	p.requeue(again)
 }
 
 func (p *Pool) signal() {
@@ -179,8 +211,8 @@ func (p *Pool) signal() {
 	p.change = make(chan struct{})
 }
 
-// retire notes that a lane of a lost device has ended. With the last one, those
-// who wait get the reason.
+// retire notes that a device is gone. With the last one, those who wait get the
+// reason.
 func (p *Pool) retire(why error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -203,8 +235,8 @@ func (p *Pool) ripen(r *row) {
 }
 
 // take waits for rows that share a run and takes them out of the queue, no more
-// than limit. It returns nil when the pool ends.
-func (p *Pool) take(limit int) []*row {
+// than limit of their shape. It returns nil when the pool ends.
+func (p *Pool) take(limit func(shape string) int) []*row {
 	for {
 		p.mu.Lock()
 		p.queue = slices.DeleteFunc(p.queue, func(r *row) bool { return r.ctx.Err() != nil })
@@ -221,14 +253,18 @@ func (p *Pool) take(limit int) []*row {
 
 // oldest is the rows of the shape that waits longest, if there are limit of them
 // or the oldest waits no longer.
-func (p *Pool) oldest(limit int) []*row {
+func (p *Pool) oldest(most func(shape string) int) []*row {
+	if len(p.queue) == 0 {
+		return nil
+	}
 	var batch []*row
+	limit := most(p.queue[0].shape)
 	for _, r := range p.queue {
 		if r.shape == p.queue[0].shape && len(batch) < limit {
 			batch = append(batch, r)
 		}
 	}
-	if len(batch) < limit && len(batch) > 0 && !batch[0].ripe {
+	if len(batch) < limit && !batch[0].ripe {
 		return nil
 	}
 	return batch

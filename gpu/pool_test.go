@@ -213,6 +213,18 @@ func TestPoolLosesADevice(t *testing.T) {
 		t.Errorf("a lost device was asked %d times", len(lost.batches))
 	}
 
+	// Two lanes a device: the second must not take what the first gives back.
+	for range 50 {
+		one, two := &bench{device: Device{CUDA, 0}, before: lost.before}, &bench{device: Device{CUDA, 1}}
+		if err := errors.Join(runAll(t, pool(t, PoolOptions{Batch: 8, Runs: 2}, one, two), 40)...); err != nil {
+			t.Fatal(err)
+		}
+		last := pool(t, PoolOptions{Runs: 2}, &bench{before: lost.before})
+		if err := runAll(t, last, 1)[0]; !errors.Is(err, ErrNoDevice) {
+			t.Fatalf("the last row of the last device: %v", err)
+		}
+	}
+
 	alone := pool(t, PoolOptions{}, &bench{before: lost.before})
 	for range 2 {
 		for _, err := range runAll(t, alone, 3) {

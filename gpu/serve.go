@@ -6,12 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
+	"time"
 )
 
-// Serve is the child's side of [Isolate]: it answers what the parent writes to in
-// until that ends. A device that is lost ends it, too, once the parent was told.
-func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
+// ServeChild is the whole of a child of [Isolation]. It answers what the parent
+// asks until that closes its end. A device that is lost ends it, too, once the
+// parent was told.
+func ServeChild(ctx context.Context) error {
+	answers := os.NewFile(3, "answers") // the first of exec.Cmd's ExtraFiles
+	if answers == nil {
+		return errors.New("this command is for micodata's own use, by --gpu-isolate")
+	}
+	return serve(ctx, os.Stdin, answers)
+}
+
+func serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	s := &server{out: bufio.NewWriterSize(out, 1<<20), running: map[uint64]context.CancelFunc{}}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -21,7 +32,13 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	select {
 	case err := <-read:
 		cancel(nil)
-		s.work.Wait()
+		ended := make(chan struct{})
+		go func() { s.work.Wait(); close(ended) }()
+		select {
+		case <-ended:
+		case <-time.After(patience): // what runs may never end, and nobody waits for it
+			return err
+		}
 		if s.session != nil {
 			err = errors.Join(err, s.session.Close())
 		}

@@ -48,10 +48,10 @@ type wireTensor struct {
 
 // wireFault is an error on its way; of its kind remains what callers may ask for.
 type wireFault struct {
-	Text                   string
-	Memory, Lost, Canceled bool
-	Device                 *DeviceError
-	Missing                bool
+	Text         string
+	Memory, Lost bool
+	Device       *DeviceError
+	Missing      []string // where a missing library was looked for
 }
 
 func faultOf(err error) *wireFault {
@@ -60,7 +60,12 @@ func faultOf(err error) *wireFault {
 	}
 	f := &wireFault{Text: err.Error(), Memory: errors.Is(err, ErrOutOfMemory), Lost: errors.Is(err, ErrDeviceLost)}
 	var missing *MissingError
-	f.Missing = errors.As(err, &missing)
+	if errors.As(err, &missing) {
+		f.Missing, f.Text = missing.Looked, ""
+		if missing.Err != nil {
+			f.Text = missing.Err.Error()
+		}
+	}
 	errors.As(err, &f.Device)
 	return f
 }
@@ -80,8 +85,10 @@ func (f *wireFault) err() error {
 		return nil
 	case f.Device != nil:
 		return f.Device
-	case f.Missing:
-		return &MissingError{Err: errors.New(f.Text)}
+	case f.Missing != nil && f.Text == "":
+		return &MissingError{Looked: f.Missing}
+	case f.Missing != nil:
+		return &MissingError{Looked: f.Missing, Err: errors.New(f.Text)}
 	case f.Memory:
 		return &wiredError{f.Text, ErrOutOfMemory}
 	case f.Lost:

@@ -25,6 +25,7 @@ func (d *dense) estimate(ctx context.Context, s *slot, p *picture) (depth, norma
 	for i, n := range d.networks {
 		inputs[i] = n.input(p)
 	}
+	p.rgb = nil // it may wait long
 	outputs := make([]map[string]gpu.Tensor, len(d.networks))
 	err = s.outside(ctx, func() (err error) {
 		for i, n := range d.networks {

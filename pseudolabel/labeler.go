@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"micodata/dataset"
 	"micodata/gpu"
 	"micodata/pseudolabel/card"
 )
@@ -129,7 +130,7 @@ func (l *labeler) blame(p *Picture, maps *Geometry, err error) error {
 	case errors.As(err, &own):
 		*maps = Geometry{Err: own.item(p)}
 		return nil
-	case errors.Is(err, gpu.ErrDeviceLost) && !errors.Is(err, gpu.ErrNoDevice):
+	case (errors.Is(err, gpu.ErrDeviceLost) || errors.Is(err, gpu.ErrOutOfMemory)) && !errors.Is(err, gpu.ErrNoDevice):
 		*maps = Geometry{Err: (&pictureError{class: labelerFault, err: err}).item(p)}
 		return nil
 	}
@@ -144,6 +145,9 @@ func (l *labeler) picture(ctx context.Context, s *slot, p *Picture) (normals []b
 		return nil, d, err
 	}
 	if l.demoSide > 0 {
+		if max(pic.size.X, pic.size.Y) > maxAspect*min(pic.size.X, pic.size.Y) {
+			return nil, d, &pictureError{dataset.TooLarge, fmt.Errorf("%dx%d is too long to crop a square from", pic.size.X, pic.size.Y)}
+		}
 		pic = pic.demoCrop(l.demoSide)
 	}
 	depth, normal, err := l.model.estimate(ctx, s, pic)

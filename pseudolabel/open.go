@@ -202,7 +202,7 @@ func (l *loader) dense(ctx context.Context) (_ *dense, err error) {
 }
 
 // pool loads a network onto all devices.
-func (l *loader) pool(ctx context.Context, file string, outputs []string) (*gpu.Pool, error) {
+func (l *loader) pool(ctx context.Context, file string, outputs []string) (_ *gpu.Pool, err error) {
 	f, ok := l.card.File(file)
 	if !ok {
 		return nil, fmt.Errorf("model %s: file %q is not among its files", l.card.Name, file)
@@ -223,6 +223,9 @@ func (l *loader) pool(ctx context.Context, file string, outputs []string) (*gpu.
 		// A second run copies its pictures while the first one computes.
 		o.Runs, o.Wait, o.Now = 2, batchWait, l.options.Now
 	}
+	if in := sessions[0].Inputs(); len(in) > 0 && len(in[0].Shape) > 0 && in[0].Shape[0] == 1 {
+		o.Batch = 1 // exported for one picture
+	}
 	p := gpu.NewPool(sessions, o)
 	if err := l.warmUp(ctx, sessions, o.Batch); err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -234,18 +237,14 @@ func (l *loader) pool(ctx context.Context, file string, outputs []string) (*gpu.
 // that what is chosen and compiled at the first run does not hold up the first
 // pictures. A batch that does not fit is found again, and halved, by the pool.
 func (l *loader) warmUp(ctx context.Context, sessions []gpu.Runner, batch int) error {
+	if !l.onGPU {
+		return nil
+	}
 	for _, s := range sessions {
-		inputs := map[string]gpu.Tensor{}
 		for _, n := range []int64{1, int64(batch)} {
-			for _, in := range s.Inputs() {
-				shape, size := append([]int64{n}, in.Shape[1:]...), n
-				for _, d := range shape[1:] {
-					size *= d
-				}
-				if size <= 0 || in.Type != "float32" || !l.onGPU {
-					return ctx.Err() // of any size: what comes is not known
-				}
-				inputs[in.Name] = gpu.Tensor{Shape: shape, Data: make([]float32, size)}
+			inputs, ok := zeros(s.Inputs(), n)
+			if !ok {
+				return nil // of any size: what comes is not known
 			}
 			if _, err := s.Run(ctx, inputs); err != nil && !errors.Is(err, gpu.ErrOutOfMemory) {
 				return err
@@ -253,6 +252,28 @@ func (l *loader) warmUp(ctx context.Context, sessions []gpu.Runner, batch int) e
 		}
 	}
 	return ctx.Err()
+}
+
+// maxWarm bounds an input that is made up: of 64 pictures of 1536x1536.
+const maxWarm = 64 * 3 * 1536 * 1536
+
+// zeros are inputs of n rows, if the network says of which size.
+func zeros(want []gpu.IO, n int64) (inputs map[string]gpu.Tensor, ok bool) {
+	inputs = map[string]gpu.Tensor{}
+	for _, in := range want {
+		if len(in.Shape) == 0 || in.Type != "float32" {
+			return nil, false
+		}
+		shape, size := append([]int64{n}, in.Shape[1:]...), n
+		for _, d := range shape[1:] {
+			if d <= 0 || d > maxWarm/size {
+				return nil, false
+			}
+			size *= d
+		}
+		inputs[in.Name] = gpu.Tensor{Shape: shape, Data: make([]float32, size)}
+	}
+	return inputs, true
 }
 
 func (l *loader) session(ctx context.Context, path string, o gpu.SessionOptions) (gpu.Runner, error) {
@@ -272,7 +293,7 @@ func checkFaces(c *card.Card, n *card.Network, p *gpu.Pool) error {
 	if len(inputs) != 1 || inputs[0].Name != n.Input.Name {
 		return fmt.Errorf("model %s: the card's input is %q, the network has %+v", c.Name, n.Input.Name, inputs)
 	}
-	if in := inputs[0]; in.Type != "float32" || len(in.Shape) != 4 || (in.Shape[1] != 3 && in.Shape[1] != -1) {
+	if in := inputs[0]; in.Type != "float32" || len(in.Shape) != 4 || (in.Shape[1] != 3 && in.Shape[1] != -1) || (in.Shape[0] != 1 && in.Shape[0] != -1) {
 		return wrong(in, "float32 [N 3 H W]")
 	}
 	if size := n.Input.Resize.Size; size != nil {

@@ -69,7 +69,7 @@ type Options struct {
 	Model     string   // a card's name; default [DefaultModel]
 	ModelDirs []string // looked in, in this order; default: [card.Dirs] of none
 
-	Device     string // auto (default), cpu, cuda, cuda:N and so on; see [gpu.Runtime.Devices]
+	Device     string // auto (default), cpu, cuda, cuda:N and so on; see [gpu.Runtime.Select]
 	ORTLibrary string // ONNX Runtime's library; default: see [gpu.Options]
 
 	// GeoWizard are the settings of that kind of model.

@@ -26,8 +26,8 @@ type Env struct {
 	// frames.
 	Frames bool
 	// PicturesInFlight is how many pictures are held in memory at once, with their
-	// maps: some 3 MB each at 720p. A clip of more goes alone. Default: twice what
-	// keeps the model's devices busy.
+	// maps: some 3 MB each at 720p. A clip of more goes alone. Default: what the
+	// model's devices need. Parts that run at once have as many each.
 	PicturesInFlight int
 }
 
@@ -39,7 +39,7 @@ type Env struct {
 // the model was given a clock.
 func Run(ctx context.Context, env Env, part int) (report dataset.Report, err error) {
 	if env.PicturesInFlight <= 0 {
-		env.PicturesInFlight = 2 * env.Model.InFlight()
+		env.PicturesInFlight = env.Model.InFlight()
 	}
 	columns := []string{"key", "status", "error_class", "image"}
 	if env.Frames {

@@ -45,11 +45,11 @@ func (w *wizard) estimate(ctx context.Context, s *slot, p *picture) (depth, norm
 func (w *wizard) capacity() int { return capacity(w.pools) }
 func (w *wizard) close() error  { return closeAll(w.pools) }
 
-// capacity is how many pictures keep the devices busy.
+// capacity is how many pictures keep the devices busy, whichever pool they are in.
 func capacity(pools []*gpu.Pool) int {
 	n := 0
 	for _, p := range pools {
-		n += p.Capacity()
+		n = max(n, p.Capacity())
 	}
 	return n
 }

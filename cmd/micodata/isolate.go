@@ -22,7 +22,7 @@ func (a *app) serveCommand() *cobra.Command {
 		// What it needs it is told on its standard input, not by a settings file.
 		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return gpu.Serve(cmd.Context(), os.Stdin, os.Stdout)
+			return gpu.ServeChild(cmd.Context())
 		},
 	}
 }
@@ -33,9 +33,13 @@ func isolation(wanted bool, library string) *gpu.Isolation {
 		return nil
 	}
 	return &gpu.Isolation{Library: library, Command: func() *exec.Cmd {
-		self, err := os.Executable()
-		if err != nil {
-			self = os.Args[0]
+		// The very file that runs here, be it replaced meanwhile: both must be of one
+		// version.
+		self := "/proc/self/exe"
+		if _, err := os.Stat(self); err != nil {
+			if self, err = os.Executable(); err != nil {
+				self = os.Args[0]
+			}
 		}
 		return exec.Command(self, serveName)
 	}}

@@ -161,10 +161,6 @@ func (a *app) modelsAddCommand() *cobra.Command {
 			if c.Name != filepath.Base(folder) {
 				return usagef("%s holds the model %q: its folder must have its name", args[0], c.Name)
 			}
-			result, err := checkModel(ctx, flags.options(c.Name, []string{filepath.Dir(folder)}))
-			if err != nil {
-				return err
-			}
 			if to == "" {
 				cache, err := os.UserCacheDir()
 				if err != nil {
@@ -172,7 +168,11 @@ func (a *app) modelsAddCommand() *cobra.Command {
 				}
 				to = filepath.Join(cache, "micodata", "models")
 			}
-			copied, err := c.Install(ctx, to)
+			var result string
+			copied, err := c.Install(ctx, to, func(copied *card.Card) (err error) {
+				result, err = checkModel(ctx, flags.options(c.Name, []string{filepath.Dir(copied.Dir)}))
+				return err
+			})
 			if errors.Is(err, os.ErrExist) {
 				return usagef("%v", err)
 			}
@@ -208,6 +208,9 @@ func (a *app) modelsCheckCommand() *cobra.Command {
 			var problems []error
 			for _, name := range names {
 				result, err := checkModel(cmd.Context(), flags.options(name, dirs))
+				if cmd.Context().Err() != nil {
+					return cmd.Context().Err()
+				}
 				if err != nil {
 					problems = append(problems, err)
 					if len(names) > 1 {
@@ -327,7 +330,14 @@ func (a *app) modelsTryCommand() *cobra.Command {
 			if err := os.MkdirAll(to, 0o777); err != nil {
 				return err
 			}
-			failed := 0
+			failed, seen := 0, map[string]string{}
+			for _, file := range args[1:] {
+				name := pictureName(file)
+				if other, ok := seen[name]; ok {
+					return usagef("%s and %s would both be %s.depth.png", other, file, name)
+				}
+				seen[name] = file
+			}
 			for _, file := range args[1:] {
 				if err := a.tryPicture(ctx, m, file, to); err != nil {
 					if ctx.Err() != nil {
@@ -351,13 +361,17 @@ func (a *app) modelsTryCommand() *cobra.Command {
 	return cmd
 }
 
+func pictureName(file string) string {
+	return strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+}
+
 // tryPicture writes the maps of one picture and prints what its depth means.
 func (a *app) tryPicture(ctx context.Context, m pseudolabel.Geometer, file, to string) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+	name := pictureName(file)
 	maps, err := m.Label(ctx, []pseudolabel.Picture{{Key: name, Data: data}})
 	if err == nil {
 		err = maps[0].Err

@@ -10,9 +10,10 @@ import (
 )
 
 // Install copies a model's card and files into a folder of its name below dir,
-// and checks the copies' checksums. It is there whole or not at all; one that is
-// there already is an error that wraps [os.ErrExist].
-func (c *Card) Install(ctx context.Context, dir string) (_ *Card, err error) {
+// compares the copies' checksums, and puts them there once check has accepted them
+// where they lie. It is there whole or not at all; one that is there already is
+// an error that wraps [os.ErrExist].
+func (c *Card) Install(ctx context.Context, dir string, check func(copied *Card) error) (_ *Card, err error) {
 	to := filepath.Join(dir, c.Name)
 	if _, err := os.Lstat(to); err == nil {
 		return nil, fmt.Errorf("model %s: %s: %w; remove that folder first to replace it", c.Name, to, os.ErrExist)
@@ -25,7 +26,8 @@ func (c *Card) Install(ctx context.Context, dir string) (_ *Card, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
-	if err := os.Chmod(tmp, 0o755); err != nil {
+	made := filepath.Join(tmp, c.Name)
+	if err := os.Mkdir(made, 0o755); err != nil {
 		return nil, err
 	}
 	files := []string{FileName}
@@ -33,19 +35,22 @@ func (c *Card) Install(ctx context.Context, dir string) (_ *Card, err error) {
 		files = append(files, filepath.FromSlash(f.Path))
 	}
 	for _, f := range files {
-		if err := copyFile(ctx, filepath.Join(tmp, f), filepath.Join(c.Dir, f)); err != nil {
+		if err := copyFile(ctx, filepath.Join(made, f), filepath.Join(c.Dir, f)); err != nil {
 			return nil, fmt.Errorf("model %s: %w", c.Name, err)
 		}
 	}
-	copied, err := Load(tmp)
+	copied, err := Load(made)
 	if err != nil {
 		return nil, err
 	}
 	if err := copied.Verify(ctx); err != nil {
 		return nil, err
 	}
+	if err := check(copied); err != nil {
+		return nil, err
+	}
 	copied.Dir = to
-	return copied, os.Rename(tmp, to)
+	return copied, os.Rename(made, to)
 }
 
 func copyFile(ctx context.Context, to, from string) (err error) {

@@ -11,8 +11,8 @@ import (
 )
 
 // Network runs one network on a batch of one; a [*gpu.Session] does. It must
-// take calls from several goroutines, and must not use the inputs after it has
-// returned. Its outputs belong to the caller.
+// take calls from several goroutines, and must not change the inputs, nor use them
+// after it has returned without an error. Its outputs belong to the caller.
 type Network interface {
 	Run(ctx context.Context, inputs map[string]gpu.Tensor) (map[string]gpu.Tensor, error)
 }
