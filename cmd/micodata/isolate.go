@@ -41,6 +41,8 @@ func isolation(wanted bool, library string) *gpu.Isolation {
 				self = os.Args[0]
 			}
 		}
-		return exec.Command(self, serveName)
+		cmd := exec.Command(self, serveName)
+		cmd.Args[0] = os.Args[0] // as it was called
+		return cmd
 	}}
 }
