@@ -7,9 +7,10 @@ LINT    := $(GOBIN)/golangci-lint
 LINT_VERSION := v2.15.0
 VENV    := $(CACHE)/consumers-venv
 V2D     := $(CACHE)/video2dataset-venv
+EXPORT  := $(CACHE)/export-venv
 SAMPLES := testdata/media
 
-.PHONY: setup build test unit tidy lint nocgo consumers demo bench bench-video2dataset fuzz golden clean
+.PHONY: setup setup-gpu build test unit tidy lint nocgo consumers demo bench bench-label bench-video2dataset parity fuzz golden export-env test-export clean
 
 # go knows what has changed, embedded models and templates too.
 build:
@@ -18,6 +19,10 @@ build:
 setup:
 	@tools/setup/system.sh
 	@tools/setup/onnxruntime.sh
+
+# ONNX Runtime with CUDA, for NVIDIA cards: 1.4 GB.
+setup-gpu:
+	@tools/setup/gpu.sh
 
 # Everything that CI runs.
 test: setup tidy build lint nocgo unit consumers
@@ -76,6 +81,26 @@ golden:
 	python3.11 -m venv $(CACHE)/golden-venv
 	$(CACHE)/golden-venv/bin/pip install --quiet -r tools/golden/requirements.txt
 	$(CACHE)/golden-venv/bin/python tools/golden/make.py
+
+# The environment of tools/export: 6 GB, for PyTorch brings CUDA along.
+export-env: $(EXPORT)/ready
+
+$(EXPORT)/ready: tools/export/requirements.txt
+	python3.11 -m venv $(EXPORT)
+	$(EXPORT)/bin/pip install --quiet --disable-pip-version-check -r tools/export/requirements.txt
+	touch $@
+
+# The Python side of the models: exports against PyTorch, wrong checkpoints, the committed goldens.
+test-export: export-env
+	cd tools/export && $(EXPORT)/bin/python -m pytest -q -p no:cacheprovider test_export.py
+
+# micodata's maps beside PyTorch's through full-size networks: some minutes, 2 GB.
+parity: setup build export-env
+	cd tools/export && $(EXPORT)/bin/python -W ignore parity.py ../../bin/micodata
+
+# Depth and normals: PyTorch, ONNX Runtime and the whole labeler, on this machine's CPU and GPU (some 20 minutes on a CPU).
+bench-label: setup build export-env
+	tools/bench/label/run.sh $(EXPORT)/bin/python $(CACHE)/bench
 
 clean:
 	rm -rf bin demo

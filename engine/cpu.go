@@ -39,11 +39,11 @@ type cpuShare struct {
 }
 
 // begin opens a share; end closes it and tells what fell to it.
-func (a *cpuAccount) begin(needs Resource) (end func() time.Duration) {
+func (a *cpuAccount) begin(cpu bool) (end func() time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.settle()
-	share := &cpuShare{cpu: needs == CPU}
+	share := &cpuShare{cpu: cpu}
 	a.working = append(a.working, share)
 	return func() time.Duration {
 		a.mu.Lock()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,13 +27,13 @@ type Stage struct {
 	// their commits; nearly always just Name. All have the rows of the report, and
 	// share its cost evenly in the records.
 	Outputs []string
-	// Needs is what the work keeps busy or waits for.
-	Needs Resource
-	// OwnSlots says that Run takes a slot of Local.Slots for each source or batch
-	// it works on, by [Slots.Acquire]. Then parts overlap, and one long source
-	// does not leave the other cores idle.
-	OwnSlots bool
-	// Run makes part i. Items are the list's rows for ingest, nil for the others.
+	// Fetches says that the work waits for other machines more than it computes.
+	// Such stages come first; their parts go one at a time, in order.
+	Fetches bool
+	// Run makes part i, beside other parts of its stage and of others: for what of it
+	// keeps a core busy it takes a slot of an account that the stages share, by
+	// [Slots.Acquire]. Then one long source does not leave the other cores idle, and
+	// the pictures of two parts share a batch. Items are the list's rows for ingest, nil for the others.
 	Run func(ctx context.Context, part Part) (dataset.Report, error)
 }
 
@@ -57,11 +56,8 @@ type PartDone struct {
 // Local runs chains on this machine.
 type Local struct {
 	Store storage.Store
-	// Slots bounds the CPU work in flight: the account that stages of OwnSlots take
-	// from too. Default: one slot a core.
-	Slots *Slots
 	// Chains is the number of parts in flight at once after they were fetched: two
-	// keep the CPU busy while the GPU labels, and a third covers the tail of a part.
+	// keep the CPU and the GPU busy, and a third covers the tail of a part.
 	Chains int
 	// OnPart is told of every part; calls do not overlap.
 	OnPart func(PartDone)
@@ -92,13 +88,8 @@ func (l *Local) Run(ctx context.Context, parts iter.Seq2[Part, error], stages []
 			r.have[out] = done
 		}
 	}
-	slots := l.Slots
-	if slots == nil {
-		slots = NewSlots(runtime.NumCPU())
-	}
-	r.budget = newBudget(slots)
 	head := 0
-	for head < len(stages) && stages[head].Needs == Network {
+	for head < len(stages) && stages[head].Fetches {
 		head++
 	}
 
@@ -131,7 +122,6 @@ func (l *Local) Run(ctx context.Context, parts iter.Seq2[Part, error], stages []
 // run is one call of Local.Run.
 type run struct {
 	*Local
-	budget  *budget
 	have    map[string]map[int]bool // committed parts by output, when the run began
 	cpu     cpuAccount
 	stopped atomic.Bool
@@ -192,17 +182,12 @@ func (r *run) step(ctx context.Context, s Stage, p Part) error {
 		r.tell(PartDone{Stage: s.Name, Part: p.Index, Kept: true})
 		return nil
 	}
-	release, err := r.budget.acquire(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer release()
 	select {
 	case <-r.Stop:
 		return ErrInterrupted
 	default:
 	}
-	begin, used := time.Now(), r.cpu.begin(s.Needs)
+	begin, used := time.Now(), r.cpu.begin(!s.Fetches)
 	report, err := s.Run(ctx, p)
 	report.Cost.Wall, report.Cost.CPU = time.Since(begin), used()
 	if err != nil {

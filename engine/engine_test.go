@@ -47,7 +47,7 @@ func TestRunsEveryChainInOrderAndOnlyWhatIsMissing(t *testing.T) {
 		s := store(t)
 		stages := []Stage{touch(s, "ingest", ""), touch(s, "extract", "ingest"), touch(s, "label/depth", "extract")}
 		var did, kept int
-		l := &Local{Store: s, Slots: NewSlots(chains), Chains: chains, OnPart: func(d PartDone) {
+		l := &Local{Store: s, Chains: chains, OnPart: func(d PartDone) {
 			if d.Kept {
 				kept++
 			} else {
@@ -111,40 +111,13 @@ func TestStopFinishesWhatRunsAndBeginsNothing(t *testing.T) {
 		ended.Add(1)
 		return dataset.Report{}, err
 	}}
-	err := (&Local{Store: s, Chains: 2, Slots: NewSlots(1), Stop: stop}).Run(context.Background(), Parts(50), []Stage{st})
+	err := (&Local{Store: s, Chains: 2, Stop: stop}).Run(context.Background(), Parts(50), []Stage{st})
 	if !errors.Is(err, ErrInterrupted) {
 		t.Fatalf("got %v", err)
 	}
 	done, err := committed(context.Background(), s, "extract")
 	if err != nil || begun.Load() != ended.Load() || len(done) != int(ended.Load()) || len(done) > 2 {
 		t.Errorf("begun %d, ended %d, committed %d, %v", begun.Load(), ended.Load(), len(done), err)
-	}
-}
-
-func TestCPUWorkIsExclusiveAndGPUWorkRunsBesideIt(t *testing.T) {
-	s := store(t)
-	var cpu, worst, turn atomic.Int32
-	var both atomic.Bool
-	var once sync.Once
-	gpuIn := make(chan struct{})
-	cpuStage := Stage{Name: "extract", Outputs: []string{"extract"}, Run: func(ctx context.Context, p Part) (dataset.Report, error) {
-		worst.Store(max(worst.Load(), cpu.Add(1)))
-		defer cpu.Add(-1)
-		if turn.Add(1) == 2 { // whichever part comes second
-			<-gpuIn // the first is on the GPU meanwhile, or this never ends
-			both.Store(true)
-		}
-		return dataset.Report{}, nil
-	}}
-	gpuStage := Stage{Name: "label/depth", Outputs: []string{"label/depth"}, Needs: GPU, Run: func(ctx context.Context, p Part) (dataset.Report, error) {
-		once.Do(func() { close(gpuIn) })
-		return dataset.Report{}, nil
-	}}
-	if err := (&Local{Store: s, Chains: 2, Slots: NewSlots(4)}).Run(context.Background(), Parts(2), []Stage{cpuStage, gpuStage}); err != nil {
-		t.Fatal(err)
-	}
-	if worst.Load() != 1 || !both.Load() {
-		t.Errorf("worst overlap %d, beside the GPU: %v", worst.Load(), both.Load())
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,20 +18,21 @@ var ErrClosed = errors.New("session is closed")
 
 // Kinds of device.
 const (
-	CPU  = "cpu"
-	CUDA = "cuda"
+	CPU      = "cpu"
+	CUDA     = "cuda"
+	TensorRT = "tensorrt" // a GPU, by TensorRT where it can and CUDA where not
 )
 
 // Device is where a session runs. The zero value is the CPU.
 type Device struct {
-	Kind string // CPU or CUDA
+	Kind string // CPU, CUDA or TensorRT
 	ID   int    // of several GPUs, from 0; 0 for the CPU
 }
 
-// String gives the form that [Runtime.Device] reads: "cpu", "cuda:1".
+// String gives the form that [Runtime.Select] reads: "cpu", "cuda:1".
 func (d Device) String() string {
-	if d.Kind == CUDA {
-		return CUDA + ":" + strconv.Itoa(d.ID)
+	if d.Kind == CUDA || d.Kind == TensorRT {
+		return d.Kind + ":" + strconv.Itoa(d.ID)
 	}
 	return CPU
 }
@@ -45,18 +47,33 @@ func (e *DeviceError) Error() string {
 	return fmt.Sprintf("device %s can't be used: %s", e.Device, e.Reason)
 }
 
-// parseDevice reads "cpu", "cuda" and "cuda:1".
-func parseDevice(name string) (Device, error) {
-	kind, id, numbered := strings.Cut(name, ":")
-	n := 0
-	if numbered {
-		var err error
-		if n, err = strconv.Atoi(id); err != nil || n < 0 {
-			return Device{}, fmt.Errorf("device %q: %q is not a GPU's number", name, id)
+// parseDevices reads "cpu", "cuda:1" and lists of GPUs with commas.
+func parseDevices(list string) ([]Device, error) {
+	var devices []Device
+	for name := range strings.SplitSeq(list, ",") {
+		d, err := parseDevice(name)
+		if err != nil {
+			return nil, err
 		}
+		if slices.Contains(devices, d) || len(devices) > 0 && (d.Kind == CPU || d.Kind != devices[0].Kind) {
+			return nil, fmt.Errorf("device %q: want different GPUs of one kind, or cpu alone", list)
+		}
+		devices = append(devices, d)
 	}
-	if kind != CUDA && (kind != CPU || numbered) {
-		return Device{}, fmt.Errorf("device %q is not one of auto, cpu, cuda, cuda:N", name)
+	return devices, nil
+}
+
+func parseDevice(name string) (Device, error) {
+	if name == CPU {
+		return Device{Kind: CPU}, nil
+	}
+	kind, id, _ := strings.Cut(name, ":")
+	if kind != CUDA && kind != TensorRT {
+		return Device{}, fmt.Errorf("device %q is not one of auto, cpu, cuda, cuda:N, tensorrt, tensorrt:N", name)
+	}
+	n, err := strconv.Atoi(id)
+	if err != nil || n < 0 {
+		return Device{}, fmt.Errorf("device %q: %q is not a GPU's number", name, id)
 	}
 	return Device{Kind: kind, ID: n}, nil
 }

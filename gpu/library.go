@@ -7,13 +7,14 @@ import (
 	"strings"
 )
 
-// libraryVersion is the ONNX Runtime that tools/setup/onnxruntime.sh installs.
+// libraryVersion is the ONNX Runtime that tools/setup/onnxruntime.sh installs, and
+// with CUDA gpu.sh beside it.
 const libraryVersion = "1.27.0"
 
 // Options say where ONNX Runtime's library is.
 type Options struct {
 	// LibraryPath names the library. Empty: the environment's ORT_LIB, then the
-	// user's cache folder, then the folder of the executable. What is named by
+	// user's cache folder (the one with CUDA first), then the folder of the executable. What is named by
 	// the option or by ORT_LIB is used or is an error; nothing else is tried.
 	LibraryPath string
 }
@@ -65,7 +66,8 @@ func defaultLibraries() []string {
 	const file = "libonnxruntime.so." + libraryVersion
 	var paths []string
 	if cache, err := os.UserCacheDir(); err == nil {
-		paths = append(paths, filepath.Join(cache, "micodata", "onnxruntime", libraryVersion, file))
+		all := filepath.Join(cache, "micodata", "onnxruntime")
+		paths = append(paths, filepath.Join(all, libraryVersion+"-gpu", file), filepath.Join(all, libraryVersion, file))
 	}
 	if exe, err := os.Executable(); err == nil {
 		dir := filepath.Dir(exe)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -29,8 +30,9 @@ func TestFindLibraryOrder(t *testing.T) {
 		t.Fatalf("nothing installed: %v, want a MissingError", err)
 	}
 	cached := filepath.Join(dir, "cache", "micodata", "onnxruntime", "1.27.0", "libonnxruntime.so.1.27.0")
-	if missing.Looked[0] != cached {
-		t.Errorf("looked first in %s, want %s", missing.Looked[0], cached)
+	withCUDA := filepath.Join(dir, "cache", "micodata", "onnxruntime", "1.27.0-gpu", "libonnxruntime.so.1.27.0")
+	if !slices.Equal(missing.Looked[:2], []string{withCUDA, cached}) {
+		t.Errorf("looked in %s, want %s and %s first", missing.Looked, withCUDA, cached)
 	}
 	for _, want := range []string{cached, "make setup", "ORT_LIB"} {
 		if !strings.Contains(err.Error(), want) {
@@ -40,6 +42,8 @@ func TestFindLibraryOrder(t *testing.T) {
 
 	file("cache", "micodata", "onnxruntime", "1.27.0", "libonnxruntime.so.1.27.0")
 	expect(t, Options{}, cached)
+	file("cache", "micodata", "onnxruntime", "1.27.0-gpu", "libonnxruntime.so.1.27.0")
+	expect(t, Options{}, withCUDA)
 	env := file("env.so")
 	t.Setenv("ORT_LIB", env)
 	expect(t, Options{}, env)
@@ -59,17 +63,17 @@ func expect(t *testing.T, o Options, want string) {
 	}
 }
 
-func TestParseDevice(t *testing.T) {
-	for name, want := range map[string]Device{
-		"cpu": {Kind: CPU}, "cuda": {Kind: CUDA}, "cuda:0": {Kind: CUDA}, "cuda:3": {Kind: CUDA, ID: 3},
+func TestParseDevices(t *testing.T) {
+	for name, want := range map[string][]Device{
+		"cpu": {{Kind: CPU}}, "cuda:0": {{Kind: CUDA}}, "cuda:3": {{Kind: CUDA, ID: 3}}, "cuda:2,cuda:0": {{CUDA, 2}, {CUDA, 0}}, "tensorrt:1": {{TensorRT, 1}},
 	} {
-		if got, err := parseDevice(name); err != nil || got != want {
-			t.Errorf("parseDevice(%q) = %v, %v; want %v", name, got, err, want)
+		if got, err := parseDevices(name); err != nil || !slices.Equal(got, want) {
+			t.Errorf("parseDevices(%q) = %v, %v; want %v", name, got, err, want)
 		}
 	}
-	for _, name := range []string{"gpu", "cpu:1", "cuda:", "cuda:-1", "cuda:x", "CUDA"} {
-		if got, err := parseDevice(name); err == nil {
-			t.Errorf("parseDevice(%q) = %v, want an error", name, got)
+	for _, name := range []string{"gpu", "cpu:1", "cuda:", "cuda:-1", "cuda:x", "CUDA", "cpu,cuda:0", "cpu,cpu", "cuda:1,cuda:1", "cuda:0,", "cuda:0,cpu", "cuda:0,tensorrt:1"} {
+		if got, err := parseDevices(name); err == nil {
+			t.Errorf("parseDevices(%q) = %v, want an error", name, got)
 		}
 	}
 }

@@ -27,14 +27,14 @@ func (*Runtime) Version() string { return "" }
 // SHA256 is empty in a build without cgo.
 func (*Runtime) SHA256() string { return "" }
 
-// Devices is empty in a build without cgo.
-func (*Runtime) Devices() []Device { return nil }
-
-// Device fails in a build without cgo.
-func (*Runtime) Device(string) (Device, string, error) { return Device{}, "", errNoCgo }
+// Select fails in a build without cgo.
+func (*Runtime) Select(string) ([]Device, string, error) { return nil, "", errNoCgo }
 
 // NewSession fails in a build without cgo.
 func (*Runtime) NewSession(string, SessionOptions) (*Session, error) { return nil, errNoCgo }
+
+// Device is the zero value in a build without cgo.
+func (*Session) Device() Device { return Device{} }
 
 // Inputs is empty in a build without cgo.
 func (*Session) Inputs() []IO { return nil }

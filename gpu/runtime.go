@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -23,6 +24,7 @@ type Runtime struct {
 	path    string
 	sha256  string
 	version string
+	noCUDA  error // why no GPU can be used, where that is known already
 }
 
 // process holds what ONNX Runtime allows once in a process: its environment.
@@ -52,12 +54,13 @@ func Open(o Options) (*Runtime, error) {
 	if err != nil {
 		return nil, &MissingError{Looked: []string{path}, Err: err}
 	}
+	noCUDA := preload(filepath.Dir(path))
 	ort.SetSharedLibraryPath(path)
 	// Errors come back as values; the library must not print them as well.
 	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
 		return nil, &MissingError{Looked: []string{path}, Err: fmt.Errorf("load %s: %s", path, message(err))}
 	}
-	process.runtime = &Runtime{path: path, sha256: sum, version: ort.GetVersion()}
+	process.runtime = &Runtime{path: path, sha256: sum, version: ort.GetVersion(), noCUDA: noCUDA}
 	return process.runtime, nil
 }
 
@@ -87,37 +90,47 @@ func (r *Runtime) SHA256() string { return r.sha256 }
 // maxDevices bounds the search for GPUs; no machine sold has more in one box.
 const maxDevices = 16
 
-// Devices lists the devices on which a model ran just now, the CPU first.
-func (r *Runtime) Devices() []Device {
-	devices := []Device{{Kind: CPU}}
+// Select reads "auto", "cpu", "cuda" or "tensorrt" (every GPU), or a list as
+// "cuda:0,cuda:2", and checks that a model runs there. "auto" (or "") is every GPU where that works and
+// else the CPU, and then note says in one line why not a GPU. Errors:
+// [*DeviceError].
+func (r *Runtime) Select(name string) (devices []Device, note string, err error) {
+	if name == "" || name == "auto" {
+		if devices, err = r.gpus(CUDA); err != nil {
+			return []Device{{Kind: CPU}}, fmt.Sprintf("models run on the CPU: no CUDA (%s)", message(err)), nil
+		}
+		return devices, "", nil
+	}
+	if name == CUDA || name == TensorRT {
+		if devices, err = r.gpus(name); err != nil {
+			return nil, "", &DeviceError{Device: Device{Kind: name}, Reason: message(err)}
+		}
+		return devices, "", nil
+	}
+	if devices, err = parseDevices(name); err != nil {
+		return nil, "", err
+	}
+	for _, d := range devices {
+		if err := r.probe(d); err != nil {
+			return nil, "", &DeviceError{Device: d, Reason: message(err)}
+		}
+	}
+	return devices, "", nil
+}
+
+// gpus lists the GPUs on which a model ran just now; none is an error, why not.
+func (r *Runtime) gpus(kind string) (devices []Device, err error) {
 	for id := range maxDevices {
-		d := Device{Kind: CUDA, ID: id}
-		if r.probe(d) != nil {
+		d := Device{Kind: kind, ID: id}
+		if err := r.probe(d); err != nil {
+			if id == 0 {
+				return nil, err
+			}
 			break
 		}
 		devices = append(devices, d)
 	}
-	return devices
-}
-
-// Device reads "auto", "cpu", "cuda" or "cuda:N" and checks that a model runs
-// there. "auto" (or "") is the first GPU where that works and else the CPU, and
-// then note says in one line why not the GPU.
-func (r *Runtime) Device(name string) (d Device, note string, err error) {
-	if name == "" || name == "auto" {
-		d = Device{Kind: CUDA}
-		if err := r.probe(d); err != nil {
-			return Device{Kind: CPU}, fmt.Sprintf("models run on the CPU: no CUDA (%s)", message(err)), nil
-		}
-		return d, "", nil
-	}
-	if d, err = parseDevice(name); err != nil {
-		return Device{}, "", err
-	}
-	if err := r.probe(d); err != nil {
-		return Device{}, "", &DeviceError{Device: d, Reason: message(err)}
-	}
-	return d, "", nil
+	return devices, nil
 }
 
 // probeModel adds a number to itself (testdata/make_models.py).
@@ -128,6 +141,9 @@ var probeModel []byte
 // probe runs the smallest model on a device. A missing CUDA shows at different
 // calls with different builds of the library, so all of them are tried.
 func (r *Runtime) probe(d Device) (err error) {
+	if d.Kind != CPU && r.noCUDA != nil {
+		return r.noCUDA
+	}
 	o, err := newOptions(SessionOptions{Device: d}.withDefaults())
 	if err != nil {
 		return err
@@ -180,12 +196,22 @@ var outOfMemory = []string{
 	"CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
 }
 
+// deviceLost are the words by which ONNX Runtime 1.27 reports any other failure
+// of CUDA and its libraries. After most of them the card's context is of no more
+// use to the process.
+var deviceLost = []string{"CUDA failure", "CUDA error", "CUDNN failure", "CUBLAS failure", "CUFFT failure", "TensorRT EP failed"}
+
 // fault turns an error of the binding into one of ours.
 func fault(step string, err error) error {
 	text := message(err)
 	for _, words := range outOfMemory {
 		if strings.Contains(text, words) {
 			return fmt.Errorf("%s: %w: %s", step, ErrOutOfMemory, text)
+		}
+	}
+	for _, words := range deviceLost {
+		if strings.Contains(text, words) {
+			return fmt.Errorf("%s: %w: %s", step, ErrDeviceLost, text)
 		}
 	}
 	return fmt.Errorf("%s: %s", step, text)

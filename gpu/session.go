@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -17,6 +19,7 @@ import (
 // Session is a model on a device. Run may be called from several goroutines.
 type Session struct {
 	path    string
+	device  Device
 	inputs  []IO
 	outputs []IO // those that Run computes
 
@@ -52,7 +55,7 @@ func (r *Runtime) NewSession(path string, o SessionOptions) (*Session, error) {
 	if err = errors.Join(err, options.Destroy()); err != nil {
 		return nil, fault("load model "+path, err)
 	}
-	return &Session{path: path, inputs: inputs, outputs: outputs, session: session}, nil
+	return &Session{path: path, device: o.Device, inputs: inputs, outputs: outputs, session: session}, nil
 }
 
 // describe reads a model's inputs and outputs by loading it as cheaply as the
@@ -122,15 +125,24 @@ func configure(options *ort.SessionOptions, o SessionOptions) error {
 	if err := options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"); err != nil {
 		return err
 	}
-	if o.Device.Kind != CUDA {
+	if o.Device.Kind == CPU {
 		return nil
 	}
+	if o.Device.Kind == TensorRT {
+		if err := appendTensorRT(options, o.Device); err != nil {
+			return err
+		}
+	}
+	return appendCUDA(options, o.Device)
+}
+
+func appendCUDA(options *ort.SessionOptions, d Device) error {
 	cuda, err := ort.NewCUDAProviderOptions()
 	if err != nil {
 		return err
 	}
 	err = cuda.Update(map[string]string{
-		"device_id": strconv.Itoa(o.Device.ID),
+		"device_id": strconv.Itoa(d.ID),
 		// The default, EXHAUSTIVE, picks each convolution's algorithm by timing
 		// it, so that two runs may differ in their last bits.
 		"cudnn_conv_algo_search": "HEURISTIC",
@@ -145,6 +157,31 @@ func configure(options *ort.SessionOptions, o SessionOptions) error {
 	return errors.Join(err, cuda.Destroy())
 }
 
+// appendTensorRT lets TensorRT take what it can of a network. It compiles that for
+// the card, for minutes, and keeps it in the user's cache folder.
+func appendTensorRT(options *ort.SessionOptions, d Device) error {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return err
+	}
+	trt, err := ort.NewTensorRTProviderOptions()
+	if err != nil {
+		return err
+	}
+	err = trt.Update(map[string]string{
+		"device_id":               strconv.Itoa(d.ID),
+		"trt_engine_cache_enable": "1",
+		"trt_engine_cache_path":   filepath.Join(cache, "micodata", "tensorrt"),
+	})
+	if err == nil {
+		err = options.AppendExecutionProviderTensorRT(trt)
+	}
+	return errors.Join(err, trt.Destroy())
+}
+
+// Device is where the model runs.
+func (s *Session) Device() Device { return s.device }
+
 // Inputs lists what Run needs.
 func (s *Session) Inputs() []IO { return slices.Clone(s.inputs) }
 
@@ -153,8 +190,8 @@ func (s *Session) Outputs() []IO { return slices.Clone(s.outputs) }
 
 // Run computes the session's outputs. Inputs are read and not kept; outputs
 // belong to the caller. When ctx is done the run is stopped at its next node
-// and ctx's error returned. Errors wrap [ErrOutOfMemory] where that is the
-// reason.
+// and ctx's error returned. Errors wrap [ErrOutOfMemory] or [ErrDeviceLost] where
+// that is the reason.
 func (s *Session) Run(ctx context.Context, inputs map[string]Tensor) (_ map[string]Tensor, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

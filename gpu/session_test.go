@@ -219,26 +219,25 @@ func TestCloseWaitsAndThenRefuses(t *testing.T) {
 	}
 }
 
-func TestDevices(t *testing.T) {
+func TestSelect(t *testing.T) {
 	r := open(t)
-	devices := r.Devices()
-	if len(devices) == 0 || devices[0] != (Device{Kind: CPU}) {
-		t.Fatalf("devices %v, want the CPU first", devices)
-	}
-	d, note, err := r.Device("auto")
+	devices, note, err := r.Select("auto")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(devices) > 1 {
-		if d != devices[1] || note != "" {
-			t.Errorf("auto = %v, %q; want %v", d, note, devices[1])
+	if devices[0].Kind == CUDA {
+		if all, _, err := r.Select("cuda"); err != nil || !slices.Equal(all, devices) || note != "" {
+			t.Errorf("auto = %v, %q; cuda = %v, %v", devices, note, all, err)
 		}
 		return
 	}
-	if d != (Device{Kind: CPU}) || !strings.Contains(note, "CUDA") || strings.Contains(note, "\n") {
-		t.Errorf("auto = %v, %q; want the CPU and one line why", d, note)
+	if !slices.Equal(devices, []Device{{Kind: CPU}}) || !strings.Contains(note, "CUDA") || strings.Contains(note, "\n") {
+		t.Errorf("auto = %v, %q; want the CPU and one line why", devices, note)
 	}
-	if _, _, err := r.Device("cuda"); err == nil || strings.Contains(err.Error(), "\n") {
-		t.Errorf("cuda on a machine without it gave %v", err)
+	for _, name := range []string{"cuda", "cuda:0", "cuda:0,cuda:1"} {
+		var unusable *DeviceError
+		if _, _, err := r.Select(name); !errors.As(err, &unusable) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s on a machine without it gave %v", name, err)
+		}
 	}
 }

@@ -1,5 +1,6 @@
-// Package models carries the model that comes with the program inside the
-// binary, so that one file is enough to label with.
+// Package models carries inside the binary the model that comes with the program,
+// so that one file is enough to label with, and the cards of those whose weights
+// their owners give out, which say how to get them.
 package models
 
 import (
@@ -13,7 +14,7 @@ import (
 	"path/filepath"
 )
 
-//go:embed small/model.yaml small/small.onnx
+//go:embed */model.yaml small/small.onnx
 var builtin embed.FS
 
 // Unpack writes the built-in models below cache, in a folder named by their

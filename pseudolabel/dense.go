@@ -2,279 +2,131 @@ package pseudolabel
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"image"
 	"math"
-	"sync/atomic"
-
-	"golang.org/x/sync/errgroup"
 
 	"micodata/gpu"
+	"micodata/internal/resample"
 	"micodata/pseudolabel/card"
 )
 
-// arithmetic numbers this package's own share in the maps' bytes; raise it with
-// any change to them.
-const arithmetic = 1
+// dense is an [estimator] of networks that take a picture and give maps of it.
+type dense struct{ networks []*network }
 
-// dense runs networks that take one picture and give maps of it.
-type dense struct {
-	card        *card.Card
-	options     Options
-	session     *gpu.Session
-	normalise   normaliser
-	info        ModelInfo
-	fingerprint string
-	// slots bounds the runs at once where they share a GPU's memory; nil on the
-	// CPU, where Workers does.
-	slots chan struct{}
+// network is one of them.
+type network struct {
+	card      *card.Network
+	pool      *gpu.Pool
+	normalise normaliser
 }
 
-func newDense(c *card.Card, o Options, rt *gpu.Runtime, s *gpu.Session, device gpu.Device, note string) *dense {
-	g := &dense{card: c, options: o, session: s, normalise: newNormaliser(c.Input)}
-	g.info = ModelInfo{
-		Name: c.Name, WeightsSHA256: c.WeightsSHA256(), Licence: c.Licence, Tasks: c.Tasks,
-		Device: device.String(), DeviceNote: note,
+func (d *dense) estimate(ctx context.Context, s *slot, p *picture) (depth, normal field, err error) {
+	inputs := make([]gpu.Tensor, len(d.networks))
+	for i, n := range d.networks {
+		inputs[i] = n.input(p)
 	}
-	if c.Outputs.Depth != nil {
-		g.info.DepthKind = c.Outputs.Depth.Kind
-	}
-	g.fingerprint = fmt.Sprintf("geometry=%d model=%s weights=%s card=%s onnxruntime=%s/%.12s device=%s threads=%d",
-		arithmetic, c.Name, g.info.WeightsSHA256, rules(c), rt.Version(), rt.SHA256(), device.Kind, o.Threads)
-	if device.Kind == gpu.CUDA {
-		// One batch at a time fills a GPU; more would only multiply its memory.
-		g.slots = make(chan struct{}, 1)
-		g.fingerprint += fmt.Sprintf(" batch=%d", o.BatchSize)
-	}
-	return g
-}
-
-// rules hashes what a card says about the arithmetic, not its words.
-func rules(c *card.Card) string {
-	text, err := json.Marshal(struct {
-		Runner  string
-		Input   *card.Input
-		Outputs card.Outputs
-	}{c.Runner, c.Input, c.Outputs})
-	if err != nil {
-		panic(err) // plain strings and finite numbers
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:6])
-}
-
-func (g *dense) Model() ModelInfo    { return g.info }
-func (g *dense) Fingerprint() string { return g.fingerprint }
-func (g *dense) Close() error        { return g.session.Close() }
-
-// item is a picture on its way.
-type item struct {
-	picture *Picture
-	result  *Geometry
-	clip    *clip
-	size    image.Point // of the picture
-	// depth is what the network gave, kept until the range of the clip is known;
-	// lo and hi are its extremes at the picture's size.
-	depth  field
-	lo, hi float32
-}
-
-// clip is the pictures of one clip that could be read. Their depth is stored when
-// the last of them has been through the network: it is their common range that
-// says which value becomes which level.
-type clip struct {
-	items []*item
-	left  atomic.Int32 // items whose result is not known yet
-}
-
-// Label implements [Geometer].
-func (g *dense) Label(ctx context.Context, clips [][]Picture) ([][]Geometry, error) {
-	results := make([][]Geometry, len(clips))
-	work, ctx := errgroup.WithContext(ctx)
-	work.SetLimit(g.options.Workers)
-	for _, b := range g.batches(g.items(clips, results)) {
-		work.Go(func() error { return g.batch(ctx, b.net, b.items) })
-	}
-	if err := work.Wait(); err != nil {
-		return nil, fmt.Errorf("label with %s: %w", g.info.Name, err)
-	}
-	return results, nil
-}
-
-// items lists the pictures of all clips, and makes room for their results.
-// Pictures whose header can't be read get their error here.
-func (g *dense) items(clips [][]Picture, results [][]Geometry) []*item {
-	var all []*item
-	for i, pictures := range clips {
-		results[i] = make([]Geometry, len(pictures))
-		c := new(clip)
-		for k := range pictures {
-			size, err := pictureSize(&pictures[k], g.options.MaxPixels)
-			if err != nil {
-				results[i][k].Err = err
-				continue
+	p.rgb = nil // it may wait long
+	outputs := make([]map[string]gpu.Tensor, len(d.networks))
+	err = s.outside(ctx, func() (err error) {
+		for i, n := range d.networks {
+			if outputs[i], err = n.pool.Run(ctx, map[string]gpu.Tensor{n.card.Input.Name: inputs[i]}); err != nil {
+				return err
 			}
-			c.items = append(c.items, &item{picture: &pictures[k], result: &results[i][k], clip: c, size: size})
 		}
-		c.left.Store(int32(len(c.items)))
-		all = append(all, c.items...)
+		return nil
+	})
+	if err != nil {
+		return depth, normal, err
+	}
+	for i, n := range d.networks {
+		if out := n.card.Outputs.Depth; out != nil {
+			if depth, err = fieldOf(outputs[i][out.Name], 1); err != nil {
+				return depth, normal, err
+			}
+		}
+		if out := n.card.Outputs.Normal; out != nil {
+			if normal, err = fieldOf(outputs[i][out.Name], 3); err != nil {
+				return depth, normal, err
+			}
+		}
+	}
+	return depth, normal, nil
+}
+
+func (d *dense) capacity() int { return capacity(d.pools()) }
+func (d *dense) close() error  { return closeAll(d.pools()) }
+
+func (d *dense) pools() (all []*gpu.Pool) {
+	for _, n := range d.networks {
+		all = append(all, n.pool)
 	}
 	return all
 }
 
-// group is pictures that are one size to the network.
-type group struct {
-	net   image.Point
-	items []*item
+// input makes a picture the network's input, [1,3,H,W].
+func (n *network) input(p *picture) gpu.Tensor {
+	r := &n.card.Input.Resize
+	size := networkSize(p.size, r)
+	t := gpu.Tensor{Shape: []int64{1, 3, int64(size.Y), int64(size.X)}, Data: make([]float32, 3*size.X*size.Y)}
+	if r.Filter == card.CubicOpenCV {
+		n.normalise.resizeFloat(t.Data, size, p)
+		return t
+	}
+	small := make([]byte, 3*size.X*size.Y)
+	resample.RGB(small, size.X, size.Y, p.rgb, p.size.X, p.size.Y, resample.Bilinear)
+	n.normalise.planes(t.Data, small)
+	return t
 }
 
-// batches sorts pictures by their size in the network, in the order in which the
-// sizes first occur, and cuts each group into batches.
-func (g *dense) batches(items []*item) []group {
-	var groups []group
-	open := map[image.Point]int{} // the group of a size that isn't full yet
-	for _, it := range items {
-		net := networkSize(it.size, g.card.Input.Resize)
-		at, ok := open[net]
-		if !ok || len(groups[at].items) == g.options.BatchSize {
-			at = len(groups)
-			open[net] = at
-			groups = append(groups, group{net: net})
-		}
-		groups[at].items = append(groups[at].items, it)
+// maxAspect is how long a picture may be in the network, in short sides: a
+// strip of 16x16000 pixels must not become a tensor of 160x160000. A longer one
+// is squashed to it; cinema's widest is 2.76.
+const maxAspect = 8
+
+// networkSize is what a picture of a size is brought to. With
+// [card.SquashToMultiple] halves round to even, as in the Python that the models
+// are trained and exported with.
+func networkSize(size image.Point, r *card.Resize) image.Point {
+	if r.Mode == card.Squash {
+		return image.Pt(r.Size[1], r.Size[0])
 	}
-	return groups
+	scale := float64(r.ShortSide) / float64(min(size.X, size.Y))
+	side := func(pixels int) int {
+		long := min(float64(pixels)*scale, maxAspect*float64(r.ShortSide))
+		return max(1, int(math.RoundToEven(long/float64(r.MultipleOf)))) * r.MultipleOf
+	}
+	return image.Pt(side(size.X), side(size.Y))
 }
 
-// batch labels pictures of one size in the network.
-func (g *dense) batch(ctx context.Context, net image.Point, items []*item) error {
-	plane := 3 * net.X * net.Y
-	data := make([]float32, 0, len(items)*plane)
-	whole := items[:0:0]
-	for _, it := range items {
-		if err := ctx.Err(); err != nil {
-			return err
+// normaliser turns 8-bit values into a network's input.
+type normaliser [3][256]float32
+
+func newNormaliser(in *card.Input) (n normaliser) {
+	for c := range n {
+		for v := range n[c] {
+			n[c][v] = float32((float64(v)/255 - in.Mean[c]) / in.Std[c])
 		}
-		img, err := decode(it.picture)
-		if err != nil {
-			g.end(it, Geometry{Err: err})
-			continue
-		}
-		data = data[:len(data)+plane]
-		g.normalise.fill(data[len(data)-plane:], img, net)
-		whole = append(whole, it)
 	}
-	if len(whole) == 0 {
-		return nil
-	}
-	return g.infer(ctx, net, whole, data)
+	return n
 }
 
-// infer runs the network on a batch, by halves if the device has no memory for
-// the whole of it, and stores the maps.
-func (g *dense) infer(ctx context.Context, net image.Point, items []*item, data []float32) error {
-	n := int64(len(items))
-	input := gpu.Tensor{Shape: []int64{n, 3, int64(net.Y), int64(net.X)}, Data: data}
-	out, err := g.run(ctx, input)
-	if errors.Is(err, gpu.ErrOutOfMemory) && len(items) > 1 {
-		half := len(items) / 2
-		cut := half * 3 * net.X * net.Y
-		if err := g.infer(ctx, net, items[:half], data[:cut]); err != nil {
-			return err
-		}
-		return g.infer(ctx, net, items[half:], data[cut:])
-	}
-	if err != nil {
-		return err
-	}
-	for i, it := range items {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := g.take(it, out, i, len(items)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// run waits for a slot of the device and runs the network.
-func (g *dense) run(ctx context.Context, input gpu.Tensor) (map[string]gpu.Tensor, error) {
-	if g.slots != nil {
-		select {
-		case g.slots <- struct{}{}:
-			defer func() { <-g.slots }()
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	return g.session.Run(ctx, map[string]gpu.Tensor{g.card.Input.Name: input})
-}
-
-// take takes the answers for the i-th of n pictures. Its error is the network's;
-// what is wrong with the picture's own values is the picture's.
-func (g *dense) take(it *item, out map[string]gpu.Tensor, i, n int) error {
-	var maps Geometry
-	if d := g.card.Outputs.Depth; d != nil {
-		f, err := fieldOf(out[d.Name], i, n, 1)
-		if err != nil {
-			return fmt.Errorf("output %s: %w", d.Name, err)
-		}
-		it.depth = f
-		if it.lo, it.hi, err = depthRange(f, it.size); err != nil {
-			g.end(it, Geometry{Err: labelerError(it.picture, err)})
-			return nil
-		}
-	}
-	if d := g.card.Outputs.Normal; d != nil {
-		f, err := fieldOf(out[d.Name], i, n, 3)
-		if err != nil {
-			return fmt.Errorf("output %s: %w", d.Name, err)
-		}
-		if maps.Normal, err = normalMap(f, d, it.size); err != nil {
-			maps = Geometry{Err: labelerError(it.picture, err)}
-		}
-	}
-	g.end(it, maps)
-	return nil
-}
-
-// end notes what became of a picture, all but the depth map itself, and with the
-// last picture of a clip stores the depth of them all.
-func (g *dense) end(it *item, maps Geometry) {
-	*it.result = maps
-	if it.clip.left.Add(-1) == 0 && g.card.Outputs.Depth != nil {
-		it.clip.storeDepth(g.card.Outputs.Depth)
+// planes writes interleaved RGB as [3,H,W].
+func (n *normaliser) planes(dst []float32, rgb []byte) {
+	plane := len(dst) / 3
+	r, g, b := dst[:plane], dst[plane:2*plane], dst[2*plane:]
+	for i := range r {
+		px := rgb[3*i:][:3]
+		r[i], g[i], b[i] = n[0][px[0]], n[1][px[1]], n[2][px[2]]
 	}
 }
 
-// storeDepth makes the depth maps of a clip's pictures, all between the nearest
-// and the farthest value of them all.
-func (c *clip) storeDepth(d *card.DepthOutput) {
-	lo, hi := float32(math.Inf(1)), float32(math.Inf(-1))
-	for _, it := range c.items {
-		if it.result.Err == nil {
-			lo, hi = min(lo, it.lo), max(hi, it.hi)
-		}
-	}
-	near, far := lo, hi
-	if d.Convention == card.NearLarge {
-		near, far = hi, lo
-	}
-	for _, it := range c.items {
-		if it.result.Err != nil {
-			continue
-		}
-		png, err := depthMap(it.depth, near, far, it.size)
-		it.depth = field{}
-		if err != nil {
-			*it.result = Geometry{Err: labelerError(it.picture, err)}
-			continue
-		}
-		it.result.Depth, it.result.DepthMin, it.result.DepthMax = png, near, far
+// resizeFloat normalises first and resizes then, as programs built on OpenCV do,
+// without rounding: the two commute, since the filter's weights sum to 1.
+func (n *normaliser) resizeFloat(dst []float32, size image.Point, p *picture) {
+	whole := make([]float32, len(p.rgb))
+	n.planes(whole, p.rgb)
+	from, to := p.size.X*p.size.Y, size.X*size.Y
+	for c := range 3 {
+		resample.Float(dst[c*to:][:to], size.X, size.Y, whole[c*from:][:from], p.size.X, p.size.Y, resample.BicubicOpenCV, false)
 	}
 }

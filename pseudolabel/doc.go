@@ -13,6 +13,7 @@
 // model, the library and [Options.Threads]: not on the clips beside it, the batch
 // size or the number of workers. (The library picks its code by the CPU's vector
 // instructions, so two kinds of CPU may differ in the last bit of a value before
-// it is rounded.) A GPU may also pick by the size of a batch: there it is part of
-// the fingerprint.
+// it is rounded.) A GPU also picks by the size of a batch, which depends on what
+// else is in work: there two runs may differ in last bits, within what the model's
+// arithmetic is good for. The largest batch is part of the fingerprint.
 package pseudolabel

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -24,12 +25,14 @@ const cardText = `name: %s
 task: [depth, normal]
 runner: small
 files: [{path: %s, sha256: %x}]
-input:
-  {name: image, layout: NCHW, color: RGB, mean: [0, 0, 0], std: [1, 1, 1],
-   resize: {short_side: 64, multiple_of: 32, mode: squash-to-nearest-multiple, filter: bilinear-antialias}}
-outputs:
-  depth: {name: depth, convention: near_small, kind: affine_invariant_depth}
-  normal: {name: normal, axes: opencv, range: [-1, 1]}
+networks:
+- file: %s
+  input:
+    {name: image, layout: NCHW, color: RGB, mean: [0, 0, 0], std: [1, 1, 1],
+     resize: {short_side: 64, multiple_of: 32, mode: squash-to-nearest-multiple, filter: bilinear-antialias}}
+  outputs:
+    depth: {name: depth, convention: near_small, kind: affine_invariant_depth}
+    normal: {name: normal, axes: opencv, range: [-1, 1]}
 licence: Apache-2.0
 note: a test
 `
@@ -42,7 +45,7 @@ func install(t *testing.T, dir, name string, changes ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf(cardText, name, name+".onnx", sha256.Sum256(network))
+	text := fmt.Sprintf(cardText, name, name+".onnx", sha256.Sum256(network), name+".onnx")
 	for i := 0; i < len(changes); i += 2 {
 		if !strings.Contains(text, changes[i]) {
 			t.Fatalf("%q is not in the card", changes[i])
@@ -122,17 +125,21 @@ func labelClips(t *testing.T, g Geometer, clips ...[][]byte) [][]Geometry {
 	n := 0
 	for i, jpegs := range clips {
 		for _, data := range jpegs {
-			pictures[i] = append(pictures[i], Picture{Key: fmt.Sprintf("p%d", n), JPEG: data})
+			pictures[i] = append(pictures[i], Picture{Key: fmt.Sprintf("p%d", n), Data: data})
 			n++
 		}
 	}
-	maps, err := g.Label(context.Background(), pictures)
-	if err != nil {
-		t.Fatal(err)
+	maps := make([][]Geometry, len(clips))
+	var all sync.WaitGroup
+	for i, of := range pictures {
+		all.Go(func() {
+			var err error
+			if maps[i], err = g.Label(t.Context(), of); err != nil {
+				t.Error(err)
+			}
+		})
 	}
-	if len(maps) != len(clips) {
-		t.Fatalf("maps of %d clips, want %d", len(maps), len(clips))
-	}
+	all.Wait()
 	for i := range maps {
 		if len(maps[i]) != len(clips[i]) {
 			t.Fatalf("%d maps of %d pictures", len(maps[i]), len(clips[i]))

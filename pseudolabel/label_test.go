@@ -92,13 +92,13 @@ func TestNormalsOfAKnownPicture(t *testing.T) {
 }
 
 func TestNetworkSize(t *testing.T) {
-	r := card.Resize{ShortSide: 160, MultipleOf: 32}
+	r := card.Resize{Mode: card.SquashToMultiple, ShortSide: 160, MultipleOf: 32}
 	for size, want := range map[image.Point]image.Point{
 		{1280, 720}: {288, 160}, {720, 1280}: {160, 288}, {160, 160}: {160, 160}, {640, 272}: {384, 160}, {64, 48}: {224, 160},
 		{240, 160}: {256, 160}, {208, 160}: {192, 160}, // 7.5 and 6.5: halves to even
 		{16000, 16}: {1280, 160}, {1, 65535}: {160, 1280},
 	} {
-		if got := networkSize(size, r); got != want {
+		if got := networkSize(size, &r); got != want {
 			t.Errorf("%v becomes %v, want %v", size, got, want)
 		}
 	}
@@ -108,7 +108,7 @@ func TestOnePictureFailsAlone(t *testing.T) {
 	bright := jpegOf(t, 64, 64, func(x, _ int) color.Color { return grey(150 + x) })
 	dark := jpegOf(t, 64, 64, func(x, _ int) color.Color { return grey(x) })
 	g := open(t, Options{Model: "root", BatchSize: 4, MaxPixels: 64 * 64},
-		"[depth, normal]", "[depth]", "  normal: {name: normal, axes: opencv, range: [-1, 1]}\n", "")
+		"[depth, normal]", "[depth]", "    normal: {name: normal, axes: opencv, range: [-1, 1]}\n", "")
 	got := label(t, g, bright, dark, nil, bright[:len(bright)/2], ramp(t, 65, 64), []byte("GIF89a"), bright)
 	for i, want := range []dataset.Class{"", dataset.Labeler, dataset.Corrupt, dataset.Corrupt, dataset.TooLarge, dataset.Corrupt, ""} {
 		if want == "" {
@@ -220,7 +220,7 @@ func TestLabelEndsWithItsContext(t *testing.T) {
 	g := open(t, Options{Model: "net"})
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := g.Label(ctx, [][]Picture{{{Key: "a", JPEG: ramp(t, 64, 64)}}}); !errors.Is(err, context.Canceled) {
+	if _, err := g.Label(ctx, []Picture{{Key: "a", Data: ramp(t, 64, 64)}}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 	if got := label(t, g); len(got) != 0 {
@@ -238,7 +238,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"no runner", []string{"runner: small", "runner: magic"}},
 		{`no output "distance"`, []string{"{name: depth", "{name: distance"}},
 		{`input is "picture"`, []string{"{name: image", "{name: picture"}},
-		{"sha256", []string{"sha256: ", "sha256: 00", "}]\ninput", "}]\ninput"}},
+		{"sha256", []string{"sha256: ", "sha256: 00", "}]\nnetworks", "}]\nnetworks"}},
 		{"[N 3 H W]", []string{"normal: {name: normal", "normal: {name: depth"}},
 	} {
 		install(t, dir, "colours", c.changes...)

@@ -2,49 +2,40 @@ package pseudolabel
 
 import (
 	"encoding/binary"
-	"errors"
 	"image"
 	"math"
 
 	"micodata/pseudolabel/card"
 )
 
-var errNotFinite = errors.New("the network gave NaN or infinite values")
-
-// depthRange is the least and the largest value of a depth stretched to the
-// picture's size.
-func depthRange(f field, size image.Point) (lo, hi float32, err error) {
-	if !f.finite() {
-		return 0, 0, errNotFinite
-	}
-	s := newScaled(f.channels[0], f.w, f.h, size.X, size.Y)
-	row := make([]float32, size.X)
+// extremes are the least and the largest value of a map.
+func (s *scaled) extremes() (lo, hi float32) {
+	row := make([]float32, s.width)
 	s.row(0, row)
 	lo, hi = row[0], row[0]
-	for y := range size.Y {
+	for y := range s.height {
 		s.row(y, row)
 		for _, v := range row {
 			lo, hi = min(lo, v), max(hi, v)
 		}
 	}
-	return lo, hi, nil
+	return lo, hi
 }
 
-// depthMap stretches a depth to the picture's size and stores it: near is the
-// value at pixel 0, far that at 65535. Where they are the same all is 0.
-func depthMap(f field, near, far float32, size image.Point) ([]byte, error) {
+// depthMap stores a depth: near is the value at pixel 0, far that at 65535. Where
+// they are the same all is 0.
+func depthMap(s *scaled, near, far float32) ([]byte, error) {
 	scale := 0.
 	if near != far {
 		scale = 65535 / (float64(far) - float64(near))
 	}
-	w, err := newPNG(size.X, size.Y, gray16)
+	w, err := newPNG(s.width, s.height, gray16)
 	if err != nil {
 		return nil, err
 	}
-	s := newScaled(f.channels[0], f.w, f.h, size.X, size.Y)
-	row := make([]float32, size.X)
-	raw := make([]byte, 2*size.X)
-	for y := range size.Y {
+	row := make([]float32, s.width)
+	raw := make([]byte, 2*s.width)
+	for y := range s.height {
 		s.row(y, row)
 		for x, v := range row {
 			level := (float64(v)-float64(near))*scale + .5
@@ -58,25 +49,26 @@ func depthMap(f field, near, far float32, size image.Point) ([]byte, error) {
 }
 
 // flips are the signs that turn a camera frame into x right, y down, z forward.
-func flips(axes string) [3]float32 {
+func flips(axes string) [3]float64 {
 	switch axes {
 	case card.OpenGL:
-		return [3]float32{1, -1, -1}
+		return [3]float64{1, -1, -1}
 	case card.GeoWizard:
-		return [3]float32{-1, -1, -1}
+		return [3]float64{-1, -1, -1}
 	default:
-		return [3]float32{1, 1, 1}
+		return [3]float64{1, 1, 1}
 	}
 }
 
 // normalMap stretches normals to the picture's size, brings them to unit length
 // and to the contract's frame, and stores them as (n+1)/2*255.
 func normalMap(f field, d *card.NormalOutput, size image.Point) ([]byte, error) {
-	if !f.finite() {
-		return nil, errNotFinite
+	// n = 2(v-lo)/span - 1, in the contract's frame.
+	var factor, offset [3]float64
+	lo, span := d.Range[0], d.Range[1]-d.Range[0]
+	for c, sign := range flips(d.Axes) {
+		factor[c], offset[c] = sign*2/span, sign*(-2*lo/span-1)
 	}
-	sign := flips(d.Axes)
-	lo, span := float32(d.Range[0]), float32(d.Range[1]-d.Range[0])
 	var channels [3]*scaled
 	var rows [3][]float32
 	for c := range channels {
@@ -92,14 +84,18 @@ func normalMap(f field, d *card.NormalOutput, size image.Point) ([]byte, error) 
 		for c := range channels {
 			channels[c].row(y, rows[c])
 		}
-		for x := range size.X {
-			var n [3]float32
-			for c := range n {
-				n[c] = sign[c] * (2*(rows[c][x]-lo)/span - 1)
+		for i, x := range rows[0] {
+			nx, ny, nz := float64(x)*factor[0]+offset[0], float64(rows[1][i])*factor[1]+offset[1], float64(rows[2][i])*factor[2]+offset[2]
+			// The length in the open: most vectors face the camera as they are.
+			scale := 1 / math.Sqrt(nx*nx+ny*ny+nz*nz)
+			if nz*scale <= grazing && scale < 1/shortest {
+				nx, ny, nz = nx*scale, ny*scale, nz*scale
+			} else {
+				n := facing([3]float64{nx, ny, nz})
+				nx, ny, nz = n[0], n[1], n[2]
 			}
-			for c, v := range facing(n) {
-				raw[3*x+c] = byte((v+1)*127.5 + .5)
-			}
+			px := raw[3*i:][:3]
+			px[0], px[1], px[2] = byte(nx*127.5+128), byte(ny*127.5+128), byte(nz*127.5+128) // (n+1)/2*255, rounded
 		}
 		if err := w.writeRow(raw); err != nil {
 			return nil, err
@@ -112,13 +108,16 @@ func normalMap(f field, d *card.NormalOutput, size image.Point) ([]byte, error) 
 // negative once it is stored in 8 bits.
 const grazing = -1. / 255
 
+// shortest is the length from which on a vector has a direction.
+const shortest = 1e-6
+
 // facing gives the unit vector of n with z < 0. What is seen faces the camera,
 // so a z of 0 or more comes from blending across an edge and is set to grazing.
 // No direction at all becomes (0, 0, -1).
-func facing(n [3]float32) [3]float32 {
+func facing(n [3]float64) [3]float64 {
 	n, ok := unit(n)
 	if !ok {
-		return [3]float32{0, 0, -1}
+		return [3]float64{0, 0, -1}
 	}
 	if n[2] > grazing {
 		n[2] = grazing
@@ -127,12 +126,11 @@ func facing(n [3]float32) [3]float32 {
 	return n
 }
 
-func unit(n [3]float32) (_ [3]float32, ok bool) {
-	x, y, z := float64(n[0]), float64(n[1]), float64(n[2])
-	length := math.Sqrt(x*x + y*y + z*z)
-	if length < 1e-6 {
+func unit(n [3]float64) (_ [3]float64, ok bool) {
+	length := math.Sqrt(n[0]*n[0] + n[1]*n[1] + n[2]*n[2])
+	if length <= shortest {
 		return n, false
 	}
 	scale := 1 / length
-	return [3]float32{float32(x * scale), float32(y * scale), float32(z * scale)}, true
+	return [3]float64{n[0] * scale, n[1] * scale, n[2] * scale}, true
 }

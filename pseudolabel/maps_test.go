@@ -11,9 +11,9 @@ import (
 )
 
 func TestDepthMapStoresNearAsZero(t *testing.T) {
-	f := field{channels: [][]float32{{1, 2, 3, 5}}, w: 2, h: 2}
-	if lo, hi, err := depthRange(f, image.Pt(2, 2)); err != nil || lo != 1 || hi != 5 {
-		t.Fatalf("from %v to %v, %v; want 1 to 5", lo, hi, err)
+	s := newScaled([]float32{1, 2, 3, 5}, 2, 2, 2, 2)
+	if lo, hi := s.extremes(); lo != 1 || hi != 5 {
+		t.Fatalf("from %v to %v; want 1 to 5", lo, hi)
 	}
 	for _, c := range []struct {
 		near, far float32
@@ -23,7 +23,7 @@ func TestDepthMapStoresNearAsZero(t *testing.T) {
 		{5, 1, []uint16{65535, 49151, 32768, 0}},
 		{1, 9, []uint16{0, 8192, 16384, 32768}}, // of a clip with something farther
 	} {
-		data, err := depthMap(f, c.near, c.far, image.Pt(2, 2))
+		data, err := depthMap(s, c.near, c.far)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,11 +39,11 @@ func TestDepthMapStoresNearAsZero(t *testing.T) {
 func TestFlatDepthIsZero(t *testing.T) {
 	// Sizes whose weights aren't exact in float32, so that a careless sum is not flat.
 	for _, size := range []image.Point{{5, 3}, {97, 89}, {1, 1}, {3, 2}} {
-		flat := field{channels: [][]float32{slices.Repeat([]float32{.7}, 7*5)}, w: 7, h: 5}
-		if lo, hi, err := depthRange(flat, size); err != nil || lo != .7 || hi != .7 {
-			t.Fatalf("%v: from %v to %v, %v", size, lo, hi, err)
+		flat := newScaled(slices.Repeat([]float32{.7}, 7*5), 7, 5, size.X, size.Y)
+		if lo, hi := flat.extremes(); lo != .7 || hi != .7 {
+			t.Fatalf("%v: from %v to %v", size, lo, hi)
 		}
-		data, err := depthMap(flat, .7, .7, size)
+		data, err := depthMap(flat, .7, .7)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,13 +57,12 @@ func TestFlatDepthIsZero(t *testing.T) {
 func TestNotFiniteIsAnError(t *testing.T) {
 	inf, nan := float32(math.Inf(1)), float32(math.NaN())
 	for _, v := range []float32{inf, -inf, nan} {
-		if _, _, err := depthRange(field{channels: [][]float32{{0, v}}, w: 2, h: 1}, image.Pt(2, 1)); err == nil {
-			t.Errorf("depth %v was stored", v)
+		if err := (field{channels: [][]float32{{0, 1}, {0, v}}, w: 2, h: 1}).check(2); err == nil {
+			t.Errorf("%v was taken", v)
 		}
-		n := &card.NormalOutput{Axes: card.OpenCV, Range: []float64{-1, 1}}
-		if _, err := normalMap(field{channels: [][]float32{{0}, {0}, {v}}, w: 1, h: 1}, n, image.Pt(1, 1)); err == nil {
-			t.Errorf("normal %v was stored", v)
-		}
+	}
+	if err := (field{channels: [][]float32{{0}}, w: 1, h: 1}).check(1); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -129,17 +128,17 @@ func TestStoredNormalsAreUnitAndFacing(t *testing.T) {
 }
 
 func TestFacing(t *testing.T) {
-	for _, c := range []struct{ n, want [3]float32 }{
-		{[3]float32{0, 0, -2}, [3]float32{0, 0, -1}},
-		{[3]float32{0, 0, 0}, [3]float32{0, 0, -1}},
-		{[3]float32{0, 0, .5}, [3]float32{0, 0, -1}},
-		{[3]float32{3, 0, -4}, [3]float32{.6, 0, -.8}},
-		{[3]float32{1, 0, 0}, [3]float32{.9999923, 0, -.0039215}},
-		{[3]float32{.6, 0, .8}, [3]float32{.9999786, 0, -.0065357}},
+	for _, c := range []struct{ n, want [3]float64 }{
+		{[3]float64{0, 0, -2}, [3]float64{0, 0, -1}},
+		{[3]float64{0, 0, 0}, [3]float64{0, 0, -1}},
+		{[3]float64{0, 0, .5}, [3]float64{0, 0, -1}},
+		{[3]float64{3, 0, -4}, [3]float64{.6, 0, -.8}},
+		{[3]float64{1, 0, 0}, [3]float64{.9999923, 0, -.0039215}},
+		{[3]float64{.6, 0, .8}, [3]float64{.9999786, 0, -.0065357}},
 	} {
 		got := facing(c.n)
 		for i := range got {
-			if math.Abs(float64(got[i]-c.want[i])) > 1e-6 {
+			if math.Abs(got[i]-c.want[i]) > 1e-6 {
 				t.Errorf("facing(%v) = %v, want %v", c.n, got, c.want)
 				break
 			}

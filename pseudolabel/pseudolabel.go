@@ -2,17 +2,16 @@ package pseudolabel
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"micodata/gpu"
 	"micodata/pseudolabel/card"
+	"micodata/pseudolabel/geowizard"
 )
 
 // Picture is what is labelled.
 type Picture struct {
-	Key  string // for error messages
-	JPEG []byte // display orientation, square pixels
+	Key  string // for error messages, and for a model that draws random numbers
+	Data []byte // JPEG or PNG; display orientation, square pixels
 }
 
 // Geometry is the maps of one picture, each of its size and pixel for pixel.
@@ -42,19 +41,22 @@ type ModelInfo struct {
 	DepthKind     string // affine_invariant_depth, inverse_depth or metric; "" without depth
 	Licence       string
 	Tasks         []string // depth, normal
-	Device        string   // "cpu", "cuda:0"
+	Device        string   // "cpu", "cuda:0"; several with commas
 	DeviceNote    string   // why the CPU, where a GPU was looked for; one line
 }
 
 // Geometer labels pictures with depth and normals.
 type Geometer interface {
-	// Label returns a Geometry for each picture of each clip, in their order. The
+	// Label returns a Geometry for each of a clip's pictures, in their order. The
 	// error is non-nil only where none can be labelled: ctx is done, or the model or
-	// the device failed. It may be called from several goroutines.
-	Label(ctx context.Context, clips [][]Picture) ([][]Geometry, error)
+	// the device failed. It is to be called from several goroutines: batches are
+	// filled across calls.
+	Label(ctx context.Context, pictures []Picture) ([]Geometry, error)
 	Model() ModelInfo
 	// Fingerprint names all that shapes the maps' bytes beside the pictures.
 	Fingerprint() string
+	// InFlight is how many pictures must be in work for no device to idle.
+	InFlight() int
 	// Close waits for the calls under way and frees the model.
 	Close() error
 }
@@ -67,8 +69,19 @@ type Options struct {
 	Model     string   // a card's name; default [DefaultModel]
 	ModelDirs []string // looked in, in this order; default: [card.Dirs] of none
 
-	Device     string // auto (default), cpu, cuda, cuda:N
+	Device     string // auto (default), cpu, cuda, cuda:N and so on; see [gpu.Runtime.Select]
 	ORTLibrary string // ONNX Runtime's library; default: see [gpu.Options]
+
+	// GeoWizard are the settings of that kind of model.
+	GeoWizard geowizard.Settings
+
+	// DemoCrop labels the middle square of each picture as omnidata's demonstration
+	// does, at the network's size: for comparisons with it. The maps are then not
+	// those of the picture.
+	DemoCrop bool
+
+	// Isolation runs the networks in processes of their own; nil: in this one.
+	Isolation *gpu.Isolation
 
 	// Threads is the number of threads inside one run on the CPU; default 1, and
 	// part of the fingerprint.
@@ -76,13 +89,18 @@ type Options struct {
 	// BatchSize is the most pictures in one run. Default 1 on the CPU, where more
 	// gains nothing (measured with DPT and with the built-in model), and 8 on a GPU.
 	BatchSize int
-	// Workers is how many batches one call of Label has in work at once; each keeps
-	// about one core busy. Default 1: whoever calls knows how many cores are free.
+	// Workers is how many pictures are worked on by the CPU at once; each keeps about
+	// one core busy. Default 1.
 	Workers int
+	// Acquire waits for a CPU slot that other work shares; release gives it back.
+	// Each picture takes one while the CPU works on it. nil: Workers slots of its own.
+	Acquire func(ctx context.Context) (release func(), err error)
 	// MaxPixels is the largest picture that is decoded. Default 64 Mi, an 8K frame
-	// with room; a pixel takes 1.5 to 4 bytes decoded, and up to 12 more while a
+	// with room; a pixel takes 5 to 7 bytes decoded, and up to 12 more while a
 	// progressive JPEG is.
 	MaxPixels int
+	// Now is a clock for the accounts of GPUs' time, by [gpu.WithMeter]; nil: none.
+	Now Clock
 }
 
 func (o Options) withDefaults() Options {
@@ -101,89 +119,8 @@ func (o Options) withDefaults() Options {
 	if o.MaxPixels <= 0 {
 		o.MaxPixels = 64 << 20
 	}
+	if o.Acquire == nil {
+		o.Acquire = ownSlots(o.Workers)
+	}
 	return o
-}
-
-// Open finds a model's card, checks its files and loads it. Errors a caller may
-// branch on: [*card.NoModelError], [*gpu.MissingError].
-func Open(ctx context.Context, o Options) (Geometer, error) {
-	o = o.withDefaults()
-	c, err := card.Find(o.Model, o.ModelDirs)
-	if err != nil {
-		return nil, err
-	}
-	switch c.Runner {
-	case "small":
-		return openDense(ctx, c, o)
-	default:
-		return nil, fmt.Errorf("model %s: no runner %q labels pictures with geometry (there is: small)", c.Name, c.Runner)
-	}
-}
-
-// openDense loads a model of one network from a picture to maps.
-func openDense(ctx context.Context, c *card.Card, o Options) (_ *dense, err error) {
-	if len(c.Files) != 1 {
-		return nil, fmt.Errorf("model %s: runner %s takes one file, the card has %d", c.Name, c.Runner, len(c.Files))
-	}
-	outputs := c.Outputs
-	var names []string
-	if outputs.Depth != nil {
-		names = append(names, outputs.Depth.Name)
-	}
-	if outputs.Normal != nil {
-		names = append(names, outputs.Normal.Name)
-	}
-	if len(names) == 0 {
-		return nil, fmt.Errorf("model %s: its card has neither depth nor normal", c.Name)
-	}
-	rt, err := gpu.Open(gpu.Options{LibraryPath: o.ORTLibrary})
-	if err != nil {
-		return nil, err
-	}
-	device, note, err := rt.Device(o.Device)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.Verify(ctx); err != nil {
-		return nil, err
-	}
-	session, err := rt.NewSession(c.FilePath(c.Files[0]), gpu.SessionOptions{Device: device, Threads: o.Threads, Outputs: names})
-	if err != nil {
-		return nil, err
-	}
-	if err := checkFaces(c, session); err != nil {
-		return nil, errors.Join(err, session.Close())
-	}
-	if o.BatchSize <= 0 {
-		o.BatchSize = 1
-		if device.Kind == gpu.CUDA {
-			o.BatchSize = 8
-		}
-	}
-	return newDense(c, o, rt, session, device, note), nil
-}
-
-// checkFaces compares what the card says with what the network has, so that a
-// card of another network is an error here and not in the midst of a run.
-func checkFaces(c *card.Card, s *gpu.Session) error {
-	wrong := func(io gpu.IO, want string) error {
-		return fmt.Errorf("model %s: its network's %s is %s %v, want %s", c.Name, io.Name, io.Type, io.Shape, want)
-	}
-	inputs := s.Inputs()
-	if len(inputs) != 1 || inputs[0].Name != c.Input.Name {
-		return fmt.Errorf("model %s: the card's input is %q, the network has %+v", c.Name, c.Input.Name, inputs)
-	}
-	if in := inputs[0]; in.Type != "float32" || len(in.Shape) != 4 || (in.Shape[1] != 3 && in.Shape[1] != -1) {
-		return wrong(in, "float32 [N 3 H W]")
-	}
-	for _, out := range s.Outputs() {
-		rank := len(out.Shape)
-		if out.Type != "float32" || rank < 3 || rank > 4 {
-			return wrong(out, "float32 [N C H W]")
-		}
-		if n := c.Outputs.Normal; n != nil && n.Name == out.Name && (rank != 4 || (out.Shape[1] != 3 && out.Shape[1] != -1)) {
-			return wrong(out, "float32 [N 3 H W]")
-		}
-	}
-	return nil
 }

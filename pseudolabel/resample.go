@@ -19,7 +19,7 @@ type taps struct {
 func newTaps(in, out int) taps {
 	scale := float64(in) / float64(out)
 	support := max(scale, 1)
-	t := taps{n: min(in, int(math.Ceil(2*support))+1), start: make([]int, out)}
+	t := taps{n: min(in, int(math.Ceil(2*support))), start: make([]int, out)}
 	t.weights = make([]float32, out*t.n)
 	w := make([]float64, t.n)
 	for i := range out {
@@ -41,16 +41,23 @@ func newTaps(in, out int) taps {
 // scaled is a channel stretched to its final width, whose rows are made when
 // they are asked for: the whole map is never held.
 type scaled struct {
-	width int
-	rows  []float32 // the input's rows, each of the final width
-	down  taps
+	width, height int
+	rows          []float32 // the input's rows, each of the final width
+	down          taps
 }
 
 func newScaled(channel []float32, w, h, width, height int) *scaled {
-	s := &scaled{width: width, rows: make([]float32, h*width), down: newTaps(h, height)}
+	s := &scaled{width: width, height: height, rows: make([]float32, h*width), down: newTaps(h, height)}
 	across := newTaps(w, width)
 	for y := range h {
 		src, dst := channel[y*w:][:w], s.rows[y*width:][:width]
+		if across.n == 2 { // enlarged, as nearly always
+			for x, at := range across.start[:len(dst)] {
+				pair := src[at:][:2]
+				dst[x] = pair[0] + across.weights[2*x+1]*(pair[1]-pair[0])
+			}
+			continue
+		}
 		for x := range dst {
 			from := src[across.start[x]:]
 			v := from[0]

@@ -54,10 +54,11 @@ func TestSmallOnRealFrames(t *testing.T) {
 		if got.Err != nil {
 			t.Fatal(got.Err)
 		}
-		cfg, err := pictureSize(&Picture{JPEG: frames[i]}, 1<<30)
+		pic, err := decode(&Picture{Data: frames[i]}, 1<<30)
 		if err != nil {
 			t.Fatal(err)
 		}
+		cfg := pic.size
 		depth := decodeDepth(t, got.Depth)
 		if depth.Bounds().Size() != cfg {
 			t.Errorf("frame %d: depth %v, picture %v", i, depth.Bounds().Size(), cfg)

@@ -27,9 +27,10 @@ func isMissing(err error) bool {
 		bad *ffmpeg.BrokenError
 		ort *gpu.MissingError
 		mod *card.NoModelError
+		off *card.NoWeightsError
 		dev *gpu.DeviceError
 	)
-	return errors.As(err, &m) || errors.As(err, &ff) || errors.As(err, &old) || errors.As(err, &bad) || errors.As(err, &ort) || errors.As(err, &mod) || errors.As(err, &dev)
+	return errors.As(err, &m) || errors.As(err, &ff) || errors.As(err, &old) || errors.As(err, &bad) || errors.As(err, &ort) || errors.As(err, &mod) || errors.As(err, &off) || errors.As(err, &dev) || errors.Is(err, gpu.ErrNoDevice)
 }
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -71,10 +72,10 @@ func (a *app) doctorCommand() *cobra.Command {
 				say(false, "onnxruntime", err.Error())
 			} else {
 				say(true, "onnxruntime", rt.Version()+" "+rt.Path())
-				if d, note, err := rt.Device(label.Device); err != nil {
+				if devices, note, err := rt.Select(label.Device); err != nil {
 					say(false, "device", err.Error())
 				} else {
-					say(true, "device", d.String()+" "+note)
+					say(true, "device", fmt.Sprint(devices)+" "+note)
 				}
 			}
 
@@ -87,6 +88,9 @@ func (a *app) doctorCommand() *cobra.Command {
 				say(false, "models", "none in "+strings.Join(dirs, ", "))
 			}
 			for _, m := range models {
+				if m.Err == nil && len(m.Card.Files) == 0 {
+					continue // it need not be here; micodata models says how to get it
+				}
 				if err := cardProblem(cmd.Context(), m); err != nil {
 					say(false, "model "+m.Name, err.Error())
 					continue

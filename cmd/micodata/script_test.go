@@ -42,6 +42,8 @@ func TestScript(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("MODELS", filepath.Join(root, "models"))
+			e.Setenv("TWINS", filepath.Join(root, "pseudolabel", "testdata")) // small networks of the large ones' kind
+			e.Setenv("WIZARDS", filepath.Join(root, "pseudolabel", "geowizard", "testdata"))
 			e.Setenv("SAMPLES", filepath.Join(root, "testdata", "media"))
 			e.Setenv("XDG_CACHE_HOME", cache) // ONNX Runtime's library
 			e.Values["t"] = t

@@ -145,7 +145,7 @@ func (s *session) runStages(ctx context.Context, total int, parts partSource, st
 		}
 	}
 	local := &engine.Local{
-		Store: s.store, Slots: s.slots, Chains: 3, OnPart: onPart, Stop: s.app.signals.stop,
+		Store: s.store, Chains: 3, OnPart: onPart, Stop: s.app.signals.stop,
 	}
 	err := s.app.signals.gently(s.app.note, func() error { return local.Run(ctx, p.counted(parts), stages) })
 	p.summary()

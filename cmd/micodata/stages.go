@@ -9,7 +9,9 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"micodata/dataset"
 	"micodata/engine"
@@ -18,6 +20,7 @@ import (
 	"micodata/models"
 	"micodata/pseudolabel"
 	"micodata/pseudolabel/card"
+	"micodata/pseudolabel/geowizard"
 	"micodata/shards"
 )
 
@@ -131,7 +134,7 @@ func (s *session) ingestStage(ctx context.Context, settings *ingestSettings, htt
 		TempDir: s.store.Path(""), // where a sweep finds what a crash leaves
 		Warn:    func(uri string, err error) { s.app.note(uri + ": " + err.Error()) },
 	}
-	return engine.Stage{Name: dataset.StageIngest, Outputs: []string{dataset.StageIngest}, Needs: engine.Network,
+	return engine.Stage{Name: dataset.StageIngest, Outputs: []string{dataset.StageIngest}, Fetches: true,
 		Run: func(ctx context.Context, p engine.Part) (dataset.Report, error) {
 			return ingest.Run(ctx, env, p.Index, p.Items.([]ingest.Item), p.Last)
 		}}, nil
@@ -199,7 +202,7 @@ func (s *session) extractStage(ctx context.Context, settings *extract.Settings) 
 		return engine.Stage{}, err
 	}
 	env := extract.Env{Store: s.store, Tools: s.tools, Settings: *settings, Fingerprint: fp, Workers: s.work.workers(), TempDir: s.work.tempDir(), Acquire: s.slots.Acquire}
-	return engine.Stage{Name: dataset.StageExtract, Outputs: []string{dataset.StageExtract}, OwnSlots: true,
+	return engine.Stage{Name: dataset.StageExtract, Outputs: []string{dataset.StageExtract},
 		Run: func(ctx context.Context, p engine.Part) (dataset.Report, error) {
 			if err := s.frozen.CheckPart(ctx, s.store, dataset.StageIngest, p.Index); err != nil {
 				return dataset.Report{}, err
@@ -227,6 +230,23 @@ func (s *session) recount(ctx context.Context, stage string, part int, r dataset
 type geometrySettings struct {
 	Model    string `json:"model"`
 	Geometry string `json:"geometry"` // geometryOfImage or geometryOfFrames
+	wizardSettings
+}
+
+// wizardSettings are of GeoWizard; other models have no use for them.
+type wizardSettings struct {
+	Steps    int    `json:"geowizard_steps"`
+	Ensemble int    `json:"geowizard_ensemble"`
+	Domain   string `json:"geowizard_domain"`
+	Seed     int    `json:"seed"`
+}
+
+func defaultWizard() wizardSettings {
+	return wizardSettings{Steps: geowizard.DefaultSteps, Ensemble: geowizard.DefaultEnsemble, Domain: geowizard.DefaultDomain}
+}
+
+func (w wizardSettings) settings() geowizard.Settings {
+	return geowizard.Settings{Steps: w.Steps, Ensemble: w.Ensemble, Domain: w.Domain, Seed: uint64(w.Seed)}
 }
 
 // What is labelled of a clip.
@@ -236,7 +256,7 @@ const (
 )
 
 func defaultGeometry() geometrySettings {
-	return geometrySettings{Model: pseudolabel.DefaultModel, Geometry: geometryOfImage}
+	return geometrySettings{Geometry: geometryOfImage, wizardSettings: defaultWizard()}
 }
 
 // Validate says which setting makes no sense.
@@ -244,7 +264,7 @@ func (g *geometrySettings) Validate() error {
 	if g.Geometry != geometryOfImage && g.Geometry != geometryOfFrames {
 		return fmt.Errorf("geometry %q: want %s or %s", g.Geometry, geometryOfImage, geometryOfFrames)
 	}
-	return nil
+	return g.settings().Validate()
 }
 
 // labelFlags choose the labelers and where they run.
@@ -252,6 +272,7 @@ type labelFlags struct {
 	Labels   []string `json:"labels"`
 	ModelDir []string `json:"model_dir"`
 	Device   string   `json:"device"`
+	Isolate  bool     `json:"gpu_isolate"`
 	ORTLib   string   `json:"ort_lib"`
 }
 
@@ -288,6 +309,10 @@ func (s *session) labelStages(ctx context.Context, geo *geometrySettings, flags 
 			l.close()
 		}
 	}()
+	flags.ModelDir, err = modelDirs(flags.ModelDir)
+	if err != nil {
+		return nil, err
+	}
 	sharing := map[geometrySettings][]string{}
 	var order []geometrySettings
 	for _, out := range outputs {
@@ -298,14 +323,15 @@ func (s *session) labelStages(ctx context.Context, geo *geometrySettings, flags 
 		if err := own.Validate(); err != nil {
 			return nil, usagef("%v", err)
 		}
+		if own.Model == "" {
+			if own.Model, err = defaultModel(flags.ModelDir); err != nil {
+				return nil, err
+			}
+		}
 		if sharing[own] == nil {
 			order = append(order, own)
 		}
 		sharing[own] = append(sharing[own], out)
-	}
-	flags.ModelDir, err = modelDirs(flags.ModelDir)
-	if err != nil {
-		return nil, err
 	}
 	for _, own := range order {
 		if err := s.addModel(ctx, l, own, sharing[own], flags); err != nil {
@@ -313,6 +339,24 @@ func (s *session) labelStages(ctx context.Context, geo *geometrySettings, flags 
 		}
 	}
 	return l, nil
+}
+
+// defaultModel is the built-in model until the user has added one that estimates
+// depth and normals.
+func defaultModel(dirs []string) (string, error) {
+	var added []string
+	for _, m := range card.List(dirs) {
+		if m.Err == nil && m.Name != pseudolabel.DefaultModel && len(m.Card.Files) > 0 && slices.Contains(m.Card.Tasks, card.Depth) && slices.Contains(m.Card.Tasks, card.Normal) {
+			added = append(added, m.Name)
+		}
+	}
+	switch len(added) {
+	case 0:
+		return pseudolabel.DefaultModel, nil
+	case 1:
+		return added[0], nil
+	}
+	return "", usagef("there are several models (%s): name one with --model", strings.Join(added, ", "))
 }
 
 // modelDirs adds the models inside the binary, looked in last. They are unpacked
@@ -337,7 +381,9 @@ func modelDirs(given []string) ([]string, error) {
 // addModel opens one model for some outputs.
 func (s *session) addModel(ctx context.Context, l *labelers, geo geometrySettings, outputs []string, flags labelFlags) error {
 	model, err := pseudolabel.Open(ctx, pseudolabel.Options{
-		Model: geo.Model, ModelDirs: flags.ModelDir, Device: flags.Device, ORTLibrary: flags.ORTLib, Workers: s.work.workers(),
+		Model: geo.Model, ModelDirs: flags.ModelDir, Device: flags.Device, ORTLibrary: flags.ORTLib,
+		GeoWizard: geo.settings(),
+		Isolation: isolation(flags.Isolate, flags.ORTLib), Workers: s.work.workers(), Acquire: s.slots.Acquire, Now: time.Now,
 	})
 	if err != nil {
 		return err
@@ -345,7 +391,7 @@ func (s *session) addModel(ctx context.Context, l *labelers, geo geometrySetting
 	l.opened = append(l.opened, model)
 	info := model.Model()
 	var told sync.Once // once work begins: a run that is refused has one line to say
-	env := pseudolabel.Env{Store: s.store, Model: model, Frames: geo.Geometry == geometryOfFrames, PicturesInFlight: 32 * s.work.workers()}
+	env := pseudolabel.Env{Store: s.store, Model: model, Frames: geo.Geometry == geometryOfFrames}
 	for _, out := range outputs {
 		task := path.Base(out)
 		if !slices.Contains(info.Tasks, task) {
@@ -378,9 +424,6 @@ func (s *session) addModel(ctx context.Context, l *labelers, geo geometrySetting
 			}
 			return s.recount(ctx, outputs[0], p.Index, report)
 		}}
-	if info.Device != "cpu" {
-		stage.Needs = engine.GPU
-	}
 	if len(outputs) == 1 {
 		stage.Name = outputs[0]
 	}

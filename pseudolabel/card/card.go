@@ -17,8 +17,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
+
+	"micodata/pseudolabel/geowizard"
 )
 
 // FileName is the card's file in a model's folder.
@@ -38,12 +41,16 @@ const (
 
 // Card describes a model.
 type Card struct {
-	Name    string   `yaml:"name"` // file-name safe
-	Tasks   []string `yaml:"task"`
-	Runner  string   `yaml:"runner"` // the code that knows this kind of model
-	Files   []File   `yaml:"files"`
-	Input   *Input   `yaml:"input"`
-	Outputs Outputs  `yaml:"outputs"`
+	Name   string   `yaml:"name"` // file-name safe
+	Tasks  []string `yaml:"task"`
+	Runner string   `yaml:"runner"` // the code that knows this kind of model
+	Files  []File   `yaml:"files"`
+
+	Networks  []Network       `yaml:"networks"`  // of the runners Small and DPT
+	GeoWizard *geowizard.Card `yaml:"geowizard"` // of the runner GeoWizardRunner
+
+	// Get says how to get the weights and make the files, in a card that has none.
+	Get string `yaml:"get"`
 
 	Licence  string         `yaml:"licence"`
 	Source   string         `yaml:"source"` // where the weights come from
@@ -61,7 +68,22 @@ type File struct {
 	SHA256 string `yaml:"sha256"` // 64 hex digits, lower case
 }
 
-// Input is the picture that a model takes: (v/255 - mean) / std for each channel.
+// Runners, the code that knows a kind of model.
+const (
+	Small = "small" // the built-in network
+	DPT   = "dpt"   // omnidata's and MiDaS' vision transformers
+
+	GeoWizardRunner = "geowizard"
+)
+
+// Network is one file that is run: a picture in, maps of it out.
+type Network struct {
+	File    string  `yaml:"file"` // of Card.Files
+	Input   Input   `yaml:"input"`
+	Outputs Outputs `yaml:"outputs"`
+}
+
+// Input is the picture that a network takes: (v/255 - mean) / std for each channel.
 type Input struct {
 	Name   string    `yaml:"name"`
 	Layout string    `yaml:"layout"` // NCHW
@@ -71,12 +93,13 @@ type Input struct {
 	Resize Resize    `yaml:"resize"`
 }
 
-// Resize is how a picture is brought to the model's size.
+// Resize is how a picture is brought to the network's size.
 type Resize struct {
 	Mode       string `yaml:"mode"`
 	Filter     string `yaml:"filter"`
-	ShortSide  int    `yaml:"short_side"`  // pixels
-	MultipleOf int    `yaml:"multiple_of"` // pixels, of both sides
+	Size       []int  `yaml:"size"`        // of Squash: height and width in pixels
+	ShortSide  int    `yaml:"short_side"`  // of SquashToMultiple: pixels
+	MultipleOf int    `yaml:"multiple_of"` // of SquashToMultiple: pixels, of both sides
 }
 
 // Values of Resize.
@@ -84,11 +107,16 @@ const (
 	// SquashToMultiple scales the short side to ShortSide and rounds both sides to
 	// the nearest multiple of MultipleOf: the whole field of view, slightly squashed.
 	SquashToMultiple = "squash-to-nearest-multiple"
-	// Bilinear is the triangle filter, widened when it shrinks, on 8-bit values.
+	// Squash brings every picture to one Size: the whole field of view.
+	Squash = "squash"
+	// Bilinear is Pillow's BILINEAR: the triangle filter, widened when it shrinks,
+	// on 8-bit values.
 	Bilinear = "bilinear-antialias"
+	// CubicOpenCV is OpenCV's INTER_CUBIC (a = -0.75, never widened) on floats.
+	CubicOpenCV = "cubic-opencv"
 )
 
-// Outputs says what a model's outputs mean.
+// Outputs says what a network's outputs mean.
 type Outputs struct {
 	Depth  *DepthOutput  `yaml:"depth"`
 	Normal *NormalOutput `yaml:"normal"`
@@ -99,6 +127,7 @@ type DepthOutput struct {
 	Name       string `yaml:"name"`
 	Convention string `yaml:"convention"` // NearSmall or NearLarge
 	Kind       string `yaml:"kind"`       // dataset's AffineInvariantDepth, InverseDepth or MetricDepth
+	Clamp      Clamp  `yaml:"clamp"`
 }
 
 // Conventions of depth. An inverse depth is large where it is near, the other
@@ -113,7 +142,12 @@ type NormalOutput struct {
 	Name  string    `yaml:"name"`
 	Axes  string    `yaml:"axes"`  // OpenCV, OpenGL or GeoWizard
 	Range []float64 `yaml:"range"` // the values that stand for -1 and 1
+	Clamp Clamp     `yaml:"clamp"`
 }
+
+// Clamp is the least and the largest value that is taken from a network; what is
+// beyond counts as that. Empty: all are taken as they are.
+type Clamp []float64
 
 // Camera frames of normals, by what x, y and z point to.
 const (
@@ -205,8 +239,29 @@ func fileSHA256(ctx context.Context, path string) (string, error) {
 	}
 }
 
-// WeightsSHA256 identifies the weights: the file's checksum, or for several
-// files the checksum of "sha256  path" lines in the card's order.
+// Network returns the network that has a task's output, or nil.
+func (c *Card) Network(task string) *Network {
+	for i := range c.Networks {
+		n := &c.Networks[i]
+		if task == Depth && n.Outputs.Depth != nil || task == Normal && n.Outputs.Normal != nil {
+			return n
+		}
+	}
+	return nil
+}
+
+// File returns a file of the card by its path.
+func (c *Card) File(path string) (File, bool) {
+	i := slices.IndexFunc(c.Files, func(f File) bool { return f.Path == path })
+	if i < 0 {
+		return File{}, false
+	}
+	return c.Files[i], true
+}
+
+// WeightsSHA256 identifies the weights of all that a card names: the file's
+// checksum, or for several files the checksum of "sha256  path" lines in the
+// card's order.
 func (c *Card) WeightsSHA256() string {
 	if len(c.Files) == 1 {
 		return c.Files[0].SHA256

@@ -18,21 +18,30 @@ runner: small
 files:
   - path: small.onnx
     sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
-input:
-  name: image
-  layout: NCHW
-  color: RGB
-  mean: [0.45, 0.43, 0.41]
-  std: [0.27, 0.27, 0.28]
-  resize: {short_side: 160, multiple_of: 32, mode: squash-to-nearest-multiple, filter: bilinear-antialias}
-outputs:
-  depth: {name: depth, convention: near_small, kind: affine_invariant_depth}
-  normal: {name: normal, axes: opencv, range: [-1, 1]}
+networks:
+- file: small.onnx
+  input:
+    name: image
+    layout: NCHW
+    color: RGB
+    mean: [0.45, 0.43, 0.41]
+    std: [0.27, 0.27, 0.28]
+    resize: {short_side: 160, multiple_of: 32, mode: squash-to-nearest-multiple, filter: bilinear-antialias}
+  outputs:
+    depth: {name: depth, convention: near_small, kind: affine_invariant_depth}
+    normal: {name: normal, axes: opencv, range: [-1, 1]}
 licence: Apache-2.0
 source: tools/train_small
 note: "a note"
 metrics: {absrel: 0.3, deep: {er: [1]}}
 training: {seed: 7}
+`
+
+// twice is a second network with normals.
+const twice = `- file: small.onnx
+  input: {name: image, layout: NCHW, color: RGB, mean: [0, 0, 0], std: [1, 1, 1], resize: {mode: squash, size: [384, 384], filter: bilinear-antialias}}
+  outputs: {normal: {name: normal, axes: opencv, range: [-1, 1]}}
+licence: Apache-2.0
 `
 
 func TestParse(t *testing.T) {
@@ -43,12 +52,15 @@ func TestParse(t *testing.T) {
 	want := &Card{
 		Name: "small", Tasks: []string{"depth", "normal"}, Runner: "small",
 		Files: []File{{"small.onnx", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}},
-		Input: &Input{Name: "image", Layout: "NCHW", Color: "RGB", Mean: []float64{.45, .43, .41}, Std: []float64{.27, .27, .28},
-			Resize: Resize{Mode: SquashToMultiple, Filter: Bilinear, ShortSide: 160, MultipleOf: 32}},
-		Outputs: Outputs{
-			Depth:  &DepthOutput{Name: "depth", Convention: NearSmall, Kind: dataset.AffineInvariantDepth},
-			Normal: &NormalOutput{Name: "normal", Axes: OpenCV, Range: []float64{-1, 1}},
-		},
+		Networks: []Network{{
+			File: "small.onnx",
+			Input: Input{Name: "image", Layout: "NCHW", Color: "RGB", Mean: []float64{.45, .43, .41}, Std: []float64{.27, .27, .28},
+				Resize: Resize{Mode: SquashToMultiple, Filter: Bilinear, ShortSide: 160, MultipleOf: 32}},
+			Outputs: Outputs{
+				Depth:  &DepthOutput{Name: "depth", Convention: NearSmall, Kind: dataset.AffineInvariantDepth},
+				Normal: &NormalOutput{Name: "normal", Axes: OpenCV, Range: []float64{-1, 1}},
+			},
+		}},
 		Licence: "Apache-2.0", Source: "tools/train_small", Note: "a note",
 		Metrics:  map[string]any{"absrel": .3, "deep": map[string]any{"er": []any{1}}},
 		Training: map[string]any{"seed": 7},
@@ -71,6 +83,15 @@ func TestParseRefuses(t *testing.T) {
 		{"[depth, normal]", "[depth, depth]", "twice"},
 		{"[depth, normal]", "[depth, colour]", "colour"},
 		{"[depth, normal]", "[depth]", "normal"},
+		{"- file: small.onnx", "- file: large.onnx", "large.onnx"},
+		{"    depth: {name: depth, convention: near_small, kind: affine_invariant_depth}\n", "", "depth"},
+		{"licence: Apache-2.0\n", twice, "2"},
+		{"mode: squash-to-nearest-multiple", "mode: squash", "short_side"},
+		{"short_side: 160, multiple_of: 32, mode: squash-to-nearest-multiple", "mode: squash, size: [384]", "size"},
+		{"short_side: 160, multiple_of: 32, mode: squash-to-nearest-multiple", "mode: squash, size: [384, 1000000]", "size"},
+		{"short_side: 160,", "short_side: 160, size: [1, 1],", "size"},
+		{"axes: opencv,", "axes: opencv, clamp: [0, 0],", "clamp"},
+		{"kind: affine_invariant_depth", "kind: affine_invariant_depth, clamp: [1]", "clamp"},
 		{"[depth, normal]", "[depth, normal, asr]\ntask: [asr]", "task"},
 		{"path: small.onnx", "path: ../small.onnx", "../small.onnx"},
 		{"path: small.onnx", "path: /etc/passwd", "/etc/passwd"},
@@ -203,8 +224,8 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("file %q leads to %s", file.Path, c.FilePath(file))
 			}
 		}
-		if d := c.Outputs.Depth; d != nil && (d.Convention == "" || d.Kind == "") {
-			t.Errorf("depth without a convention: %+v", d)
+		if n := c.Network(Depth); n != nil && (n.Outputs.Depth.Convention == "" || n.Outputs.Depth.Kind == "") {
+			t.Errorf("depth without a convention: %+v", n)
 		}
 	})
 }

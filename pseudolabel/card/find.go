@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,6 +27,14 @@ func (e *NoModelError) Error() string {
 		e.Name, strings.Join(e.Looked, ", "), have)
 }
 
+// NoWeightsError says that a model is known but not here: how to get it, and
+// under which licence.
+type NoWeightsError struct{ Card *Card }
+
+func (e *NoWeightsError) Error() string {
+	return fmt.Sprintf("model %s is not here: its weights come from its owners (licence: %s). %s", e.Card.Name, e.Card.Licence, e.Card.Get)
+}
+
 // Dirs lists the folders that models are looked for in: those given, then
 // models/, then that of the user's cache folder, then models/ beside the folder
 // of the executable.
@@ -40,9 +49,11 @@ func Dirs(given []string) []string {
 	return dirs
 }
 
-// Find loads the card of a name from the first of the folders that has one.
-// Errors: [*NoModelError]; a card that can't be read ends the search.
+// Find loads the card of a name from the first of the folders that has one with
+// files. Errors: [*NoModelError], [*NoWeightsError]; a card that can't be read
+// ends the search.
 func Find(name string, dirs []string) (*Card, error) {
+	var known *Card
 	if namePattern.MatchString(name) {
 		for _, dir := range dirs {
 			c, err := Load(filepath.Join(dir, name))
@@ -55,8 +66,14 @@ func Find(name string, dirs []string) (*Card, error) {
 			if c.Name != name {
 				return nil, fmt.Errorf("model card %s is of %q: a model's folder has its name", filepath.Join(c.Dir, FileName), c.Name)
 			}
-			return c, nil
+			if len(c.Files) > 0 {
+				return c, nil
+			}
+			known = c
 		}
+	}
+	if known != nil {
+		return nil, &NoWeightsError{known}
 	}
 	none := &NoModelError{Name: name, Looked: dirs}
 	for _, l := range List(dirs) {
@@ -76,7 +93,7 @@ type Listed struct {
 // with one name it gives that which [Find] would. Folders that aren't there are
 // empty.
 func List(dirs []string) []Listed {
-	var list []Listed
+	found := map[string]Listed{}
 	for _, dir := range dirs {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
@@ -84,16 +101,15 @@ func List(dirs []string) []Listed {
 		}
 		for _, e := range entries {
 			folder := filepath.Join(dir, e.Name())
-			if !isDir(folder) || slices.ContainsFunc(list, func(l Listed) bool { return l.Name == e.Name() }) {
+			if was, ok := found[e.Name()]; !isDir(folder) || ok && (was.Err != nil || len(was.Card.Files) > 0) {
 				continue
 			}
 			if c, err := Load(folder); !errors.Is(err, fs.ErrNotExist) {
-				list = append(list, Listed{Name: e.Name(), Card: c, Err: err})
+				found[e.Name()] = Listed{Name: e.Name(), Card: c, Err: err}
 			}
 		}
 	}
-	slices.SortFunc(list, func(a, b Listed) int { return strings.Compare(a.Name, b.Name) })
-	return list
+	return slices.SortedFunc(maps.Values(found), func(a, b Listed) int { return strings.Compare(a.Name, b.Name) })
 }
 
 func isDir(path string) bool {

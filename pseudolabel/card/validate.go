@@ -55,17 +55,15 @@ func (c *Card) validate() error {
 	if err := c.validateFiles(); err != nil {
 		return err
 	}
-	if c.Input != nil {
-		if err := c.Input.validate(); err != nil {
-			return err
-		}
-	}
-	return c.validateOutputs()
+	return c.validateNetworks()
 }
 
 func (c *Card) validateFiles() error {
-	if len(c.Files) == 0 {
+	if len(c.Files) == 0 && c.Get == "" {
 		return fmt.Errorf("files is missing")
+	}
+	if len(c.Files) > 0 && c.Get != "" {
+		return fmt.Errorf("get is for a card without files")
 	}
 	for i, f := range c.Files {
 		// A card may come from anywhere: it must not reach out of its folder.
@@ -98,12 +96,28 @@ func (in *Input) validate() error {
 	if len(in.Std) != 3 || !finite(in.Std) || slices.Min(in.Std) <= 0 {
 		return fmt.Errorf("input.std is %v, not three positive numbers", in.Std)
 	}
-	r := in.Resize
-	if err := oneOf("input.resize.mode", r.Mode, SquashToMultiple); err != nil {
+	return in.Resize.validate()
+}
+
+func (r *Resize) validate() error {
+	if err := oneOf("input.resize.mode", r.Mode, SquashToMultiple, Squash); err != nil {
 		return err
 	}
-	if err := oneOf("input.resize.filter", r.Filter, Bilinear); err != nil {
+	if err := oneOf("input.resize.filter", r.Filter, Bilinear, CubicOpenCV); err != nil {
 		return err
+	}
+	multiple := r.ShortSide != 0 || r.MultipleOf != 0
+	if r.Mode == Squash {
+		if multiple {
+			return fmt.Errorf("input.resize: short_side and multiple_of are not for mode %s", r.Mode)
+		}
+		if len(r.Size) != 2 || slices.Min(r.Size) < 1 || slices.Max(r.Size) > maxSide {
+			return fmt.Errorf("input.resize.size is %v, not a height and a width of 1 to %d", r.Size, maxSide)
+		}
+		return nil
+	}
+	if r.Size != nil {
+		return fmt.Errorf("input.resize: size is not for mode %s", r.Mode)
 	}
 	if r.MultipleOf < 1 || r.ShortSide < r.MultipleOf || r.ShortSide > maxSide {
 		return fmt.Errorf("input.resize: short_side %d and multiple_of %d: 1 <= multiple_of <= short_side <= %d is wanted", r.ShortSide, r.MultipleOf, maxSide)
@@ -111,24 +125,92 @@ func (in *Input) validate() error {
 	return nil
 }
 
-func (c *Card) validateOutputs() error {
-	depth, normal := c.Outputs.Depth, c.Outputs.Normal
-	if has := slices.Contains(c.Tasks, Depth); has != (depth != nil) {
-		return fmt.Errorf("task depth and outputs.depth go together, one is missing")
+// validateNetworks checks that the networks are files of the card and give each
+// task of depth and normals once.
+func (c *Card) validateNetworks() error {
+	if c.Get != "" {
+		if len(c.Networks) > 0 || c.GeoWizard != nil {
+			return fmt.Errorf("networks and geowizard are for a card with files")
+		}
+		return nil
 	}
-	if has := slices.Contains(c.Tasks, Normal); has != (normal != nil) {
-		return fmt.Errorf("task normal and outputs.normal go together, one is missing")
+	if c.Runner == GeoWizardRunner {
+		return c.validateGeoWizard()
 	}
-	if (depth != nil || normal != nil) && c.Input == nil {
-		return fmt.Errorf("input is missing")
+	if c.GeoWizard != nil {
+		return fmt.Errorf("geowizard is for runner %s, not %s", GeoWizardRunner, c.Runner)
 	}
-	if depth != nil {
-		if err := depth.validate(); err != nil {
+	if (c.Runner == Small || c.Runner == DPT) && len(c.Networks) == 0 {
+		return fmt.Errorf("networks is missing: runner %s needs it", c.Runner)
+	}
+	gives := map[string]int{}
+	for i := range c.Networks {
+		n := &c.Networks[i]
+		if _, ok := c.File(n.File); !ok {
+			return fmt.Errorf("networks: file %q is not among files", n.File)
+		}
+		if err := n.validate(); err != nil {
+			return fmt.Errorf("networks: %s: %w", n.File, err)
+		}
+		if n.Outputs.Depth != nil {
+			gives[Depth]++
+		}
+		if n.Outputs.Normal != nil {
+			gives[Normal]++
+		}
+	}
+	for _, task := range []string{Depth, Normal} {
+		has := slices.Contains(c.Tasks, task)
+		if n := gives[task]; len(c.Networks) > 0 && (n > 1 || has != (n == 1)) {
+			return fmt.Errorf("task %s and outputs.%s go together: task names it: %v, networks that have it: %d", task, task, has, n)
+		}
+	}
+	return nil
+}
+
+func (c *Card) validateGeoWizard() error {
+	if c.GeoWizard == nil || len(c.Networks) > 0 {
+		return fmt.Errorf("runner %s wants the section geowizard, and no networks", c.Runner)
+	}
+	if slices.ContainsFunc(c.Tasks, func(t string) bool { return t != Depth && t != Normal }) {
+		return fmt.Errorf("runner %s estimates depth and normal, task has %q", c.Runner, c.Tasks)
+	}
+	if err := c.GeoWizard.Validate(); err != nil {
+		return err
+	}
+	g := c.GeoWizard
+	for _, file := range []string{g.Encoder, g.UNet, g.Decoder, g.ImageEncoder} {
+		if _, ok := c.File(file); !ok && file != "" {
+			return fmt.Errorf("geowizard: file %q is not among files", file)
+		}
+	}
+	return nil
+}
+
+func (n *Network) validate() error {
+	if err := n.Input.validate(); err != nil {
+		return err
+	}
+	if n.Outputs.Depth == nil && n.Outputs.Normal == nil {
+		return fmt.Errorf("outputs is missing")
+	}
+	if n.Outputs.Depth != nil {
+		if err := n.Outputs.Depth.validate(); err != nil {
 			return err
 		}
 	}
-	if normal != nil {
-		return normal.validate()
+	if n.Outputs.Normal != nil {
+		return n.Outputs.Normal.validate()
+	}
+	return nil
+}
+
+// rising tells two finite numbers, the first the smaller.
+func rising(v []float64) bool { return len(v) == 2 && finite(v) && v[0] < v[1] }
+
+func (c Clamp) validate(output string) error {
+	if c != nil && !rising(c) {
+		return fmt.Errorf("outputs.%s.clamp is %v, not two rising numbers", output, []float64(c))
 	}
 	return nil
 }
@@ -146,7 +228,7 @@ func (d *DepthOutput) validate() error {
 	if (d.Kind == dataset.InverseDepth) != (d.Convention == NearLarge) {
 		return fmt.Errorf("outputs.depth: kind %s contradicts convention %s", d.Kind, d.Convention)
 	}
-	return nil
+	return d.Clamp.validate("depth")
 }
 
 func (n *NormalOutput) validate() error {
@@ -156,10 +238,10 @@ func (n *NormalOutput) validate() error {
 	if err := oneOf("outputs.normal.axes", n.Axes, OpenCV, OpenGL, GeoWizard); err != nil {
 		return err
 	}
-	if len(n.Range) != 2 || !finite(n.Range) || n.Range[0] >= n.Range[1] {
+	if !rising(n.Range) {
 		return fmt.Errorf("outputs.normal.range is %v, not two rising numbers", n.Range)
 	}
-	return nil
+	return n.Clamp.validate("normal")
 }
 
 func finite(numbers []float64) bool {

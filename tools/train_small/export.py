@@ -27,16 +27,18 @@ runner: small
 files:
   - path: small.onnx
     sha256: {sha}
-input:
-  name: image
-  layout: NCHW
-  color: RGB
-  mean: [{mean}]
-  std: [{std}]
-  resize: {{short_side: {short}, multiple_of: 32, mode: squash-to-nearest-multiple, filter: bilinear-antialias}}
-outputs:
-  depth: {{name: depth, convention: near_small, kind: affine_invariant_depth}}
-  normal: {{name: normal, axes: opencv, range: [-1, 1]}}
+networks:
+- file: small.onnx
+  input:
+    name: image
+    layout: NCHW
+    color: RGB
+    mean: [{mean}]
+    std: [{std}]
+    resize: {{short_side: {short}, multiple_of: 32, mode: squash-to-nearest-multiple, filter: bilinear-antialias}}
+  outputs:
+    depth: {{name: depth, convention: near_small, kind: affine_invariant_depth}}
+    normal: {{name: normal, axes: opencv, range: [-1, 1]}}
 licence: Apache-2.0
 source: tools/train_small
 note: "demonstration; use DPT or GeoWizard for real sets"

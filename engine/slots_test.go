@@ -13,8 +13,8 @@ import (
 )
 
 // stage is one that commits nothing.
-func stage(name string, needs Resource, run func(p Part)) Stage {
-	return Stage{Name: name, Outputs: []string{name}, Needs: needs, Run: func(_ context.Context, p Part) (dataset.Report, error) {
+func stage(name string, fetches bool, run func(p Part)) Stage {
+	return Stage{Name: name, Outputs: []string{name}, Fetches: fetches, Run: func(_ context.Context, p Part) (dataset.Report, error) {
 		run(p)
 		return dataset.Report{}, nil
 	}}
@@ -23,19 +23,19 @@ func stage(name string, needs Resource, run func(p Part)) Stage {
 func TestFetchingIsInOrderAndBesideCPUWork(t *testing.T) {
 	var fetched []int // by one goroutine at a time, as the race detector checks
 	began, next := make(chan struct{}), make(chan struct{})
-	ingest := stage("ingest", Network, func(p Part) {
+	ingest := stage("ingest", true, func(p Part) {
 		if fetched = append(fetched, p.Index); p.Index == 1 {
 			<-began
 			close(next)
 		}
 	})
-	extract := stage("extract", CPU, func(p Part) {
+	extract := stage("extract", false, func(p Part) {
 		if p.Index == 0 { // part 1 is fetched meanwhile, or this never ends
 			close(began)
 			<-next
 		}
 	})
-	if err := (&Local{Store: store(t), Slots: NewSlots(2), Chains: 1}).Run(t.Context(), Parts(20), []Stage{ingest, extract}); err != nil {
+	if err := (&Local{Store: store(t), Chains: 1}).Run(t.Context(), Parts(20), []Stage{ingest, extract}); err != nil {
 		t.Fatal(err)
 	}
 	if len(fetched) != 20 || !slices.IsSorted(fetched) {
@@ -46,8 +46,8 @@ func TestFetchingIsInOrderAndBesideCPUWork(t *testing.T) {
 // Media must not pile up before a chain that is slow.
 func TestFetchingIsOnePartAhead(t *testing.T) {
 	var fetched, extracted, worst atomic.Int32
-	ingest := stage("ingest", Network, func(Part) { worst.Store(max(worst.Load(), fetched.Add(1)-extracted.Load())) })
-	extract := stage("extract", CPU, func(Part) { time.Sleep(time.Millisecond); extracted.Add(1) })
+	ingest := stage("ingest", true, func(Part) { worst.Store(max(worst.Load(), fetched.Add(1)-extracted.Load())) })
+	extract := stage("extract", false, func(Part) { time.Sleep(time.Millisecond); extracted.Add(1) })
 	if err := (&Local{Store: store(t), Chains: 2}).Run(t.Context(), Parts(30), []Stage{ingest, extract}); err != nil {
 		t.Fatal(err)
 	}
@@ -56,14 +56,14 @@ func TestFetchingIsOnePartAhead(t *testing.T) {
 	}
 }
 
-// Parts of a stage that takes its own slots overlap; a stage that does not is
-// alone with the CPU.
-func TestOwnSlots(t *testing.T) {
+// Parts of a stage overlap, and what of them takes slots has no more than there
+// are.
+func TestPartsShareSlots(t *testing.T) {
 	slots := NewSlots(2)
-	var holders, worst, beside atomic.Int32
+	var holders, worst atomic.Int32
 	var both sync.WaitGroup
 	both.Add(2)
-	extract := Stage{Name: "extract", Outputs: []string{"extract"}, OwnSlots: true, Run: func(ctx context.Context, p Part) (dataset.Report, error) {
+	extract := Stage{Name: "extract", Outputs: []string{"extract"}, Run: func(ctx context.Context, p Part) (dataset.Report, error) {
 		if p.Index < 2 {
 			both.Done()
 			both.Wait() // the first two parts are in work at once, or this never ends
@@ -84,12 +84,11 @@ func TestOwnSlots(t *testing.T) {
 		sources.Wait()
 		return dataset.Report{}, nil
 	}}
-	label := stage("label/depth", CPU, func(Part) { beside.Store(max(beside.Load(), holders.Load())) })
-	if err := (&Local{Store: store(t), Slots: slots, Chains: 3}).Run(t.Context(), Parts(12), []Stage{extract, label}); err != nil {
+	if err := (&Local{Store: store(t), Chains: 3}).Run(t.Context(), Parts(12), []Stage{extract}); err != nil {
 		t.Fatal(err)
 	}
-	if worst.Load() > 2 || beside.Load() > 0 {
-		t.Errorf("%d sources at once with 2 slots; %d beside work that takes them all", worst.Load(), beside.Load())
+	if worst.Load() != 2 {
+		t.Errorf("%d sources at once with 2 slots", worst.Load())
 	}
 }
 
@@ -119,11 +118,11 @@ func TestCPUAccount(t *testing.T) {
 	now := 100 * time.Second
 	a := cpuAccount{used: func() time.Duration { return now }}
 	use := func(s time.Duration) { now += s * time.Second }
-	fetch := a.begin(Network)
+	fetch := a.begin(false)
 	use(1) // alone: fetch 1
-	first := a.begin(CPU)
+	first := a.begin(true)
 	use(10) // first 10
-	second := a.begin(CPU)
+	second := a.begin(true)
 	use(8) // first 14, second 4
 	if got := first(); got != 14*time.Second {
 		t.Errorf("first %v", got)
@@ -132,16 +131,16 @@ func TestCPUAccount(t *testing.T) {
 	if got := second(); got != 6*time.Second {
 		t.Errorf("second %v", got)
 	}
-	gpu := a.begin(GPU)
-	use(6) // fetch 4, gpu 3
-	if got := gpu(); got != 3*time.Second {
-		t.Errorf("gpu %v", got)
+	other := a.begin(false)
+	use(6) // fetch 4, other 3
+	if got := other(); got != 3*time.Second {
+		t.Errorf("other %v", got)
 	}
 	if got := fetch(); got != 4*time.Second {
 		t.Errorf("fetch %v", got)
 	}
 	use(50) // nobody's
-	alone := a.begin(CPU)
+	alone := a.begin(true)
 	use(3)
 	if got := alone(); got != 3*time.Second {
 		t.Errorf("alone %v", got)

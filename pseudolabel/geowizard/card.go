@@ -1,0 +1,133 @@
+package geowizard
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Card is what a model card says under "geowizard": which files are the
+// networks, and how they were trained.
+type Card struct {
+	Version      string    `yaml:"version"` // V1 or V2
+	Encoder      string    `yaml:"encoder"` // this and the other networks: files of the card
+	UNet         string    `yaml:"unet"`
+	Decoder      string    `yaml:"decoder"`
+	ImageEncoder string    `yaml:"image_encoder"` // V1 only
+	Buckets      []Bucket  `yaml:"buckets"`
+	Scheduler    Scheduler `yaml:"scheduler"`
+}
+
+// Versions of GeoWizard, by what its UNet is conditioned on.
+const (
+	V1 = "v1" // the picture itself, through CLIP's image encoder
+	V2 = "v2" // the domain's name, as text inside the UNet's file
+)
+
+// Bucket is a size that pictures are squashed to: height and width in pixels.
+type Bucket [2]int
+
+func (b Bucket) height() int { return b[0] }
+func (b Bucket) width() int  { return b[1] }
+
+// shrink is how much smaller a latent is than its picture.
+const shrink = 8
+
+// A side must be a multiple of sideMultiple: the latent is an eighth of it, and
+// the UNet halves that three times. No published model takes sides beyond maxSide.
+const (
+	sideMultiple = 64
+	maxSide      = 4096
+)
+
+// Scheduler is the diffusion's schedule, by the names of diffusers' DDIMScheduler.
+type Scheduler struct {
+	TrainTimesteps  int     `yaml:"train_timesteps"`
+	BetaStart       float64 `yaml:"beta_start"`
+	BetaEnd         float64 `yaml:"beta_end"`
+	BetaSchedule    string  `yaml:"beta_schedule"` // scaled_linear
+	Prediction      string  `yaml:"prediction"`    // VPrediction or Epsilon
+	SetAlphaToOne   bool    `yaml:"set_alpha_to_one"`
+	StepsOffset     int     `yaml:"steps_offset"`
+	TimestepSpacing string  `yaml:"timestep_spacing"` // leading
+	ClipSample      bool    `yaml:"clip_sample"`      // false
+}
+
+// What the UNet predicts.
+const (
+	VPrediction = "v_prediction"
+	Epsilon     = "epsilon" // the noise
+)
+
+const (
+	scaledLinear = "scaled_linear"
+	leading      = "leading"
+	maxTimesteps = 100_000
+)
+
+// Validate tells the first thing in the card that can't be run, and what can.
+func (c *Card) Validate() error {
+	if err := oneOf("geowizard.version", c.Version, V1, V2); err != nil {
+		return err
+	}
+	for _, network := range [][2]string{{"encoder", c.Encoder}, {"unet", c.UNet}, {"decoder", c.Decoder}} {
+		if network[1] == "" {
+			return fmt.Errorf("geowizard.%s is missing: a file of the card", network[0])
+		}
+	}
+	switch {
+	case c.Version == V1 && c.ImageEncoder == "":
+		return errors.New("geowizard.image_encoder is missing: v1 is conditioned on the picture")
+	case c.Version == V2 && c.ImageEncoder != "":
+		return fmt.Errorf("geowizard.image_encoder is %q: v2 has none", c.ImageEncoder)
+	case len(c.Buckets) == 0:
+		return errors.New("geowizard.buckets is missing: at least one [height, width]")
+	}
+	for i, b := range c.Buckets {
+		for _, side := range b {
+			if side <= 0 || side > maxSide || side%sideMultiple != 0 {
+				return fmt.Errorf("geowizard.buckets has %v: sides are multiples of %d up to %d", [2]int(b), sideMultiple, maxSide)
+			}
+		}
+		if slices.Contains(c.Buckets[:i], b) {
+			return fmt.Errorf("geowizard.buckets has %v twice", [2]int(b))
+		}
+	}
+	return c.Scheduler.validate()
+}
+
+func (s *Scheduler) validate() error {
+	const at = "geowizard.scheduler."
+	if err := oneOf(at+"beta_schedule", s.BetaSchedule, scaledLinear); err != nil {
+		return err
+	}
+	if err := oneOf(at+"prediction", s.Prediction, VPrediction, Epsilon); err != nil {
+		return err
+	}
+	if err := oneOf(at+"timestep_spacing", s.TimestepSpacing, leading); err != nil {
+		return err
+	}
+	switch {
+	case s.ClipSample:
+		return errors.New(at + "clip_sample is true: only false is supported")
+	case s.TrainTimesteps < 2 || s.TrainTimesteps > maxTimesteps:
+		return fmt.Errorf(at+"train_timesteps is %d: from 2 to %d", s.TrainTimesteps, maxTimesteps)
+	case !(0 < s.BetaStart && s.BetaStart <= s.BetaEnd && s.BetaEnd < 1):
+		return fmt.Errorf(at+"beta_start and beta_end are %v and %v: 0 < start <= end < 1", s.BetaStart, s.BetaEnd)
+	case s.StepsOffset < 0 || s.StepsOffset >= s.TrainTimesteps:
+		return fmt.Errorf(at+"steps_offset is %d: from 0 to train_timesteps - 1", s.StepsOffset)
+	}
+	return nil
+}
+
+// oneOf names the key and the choices when a value isn't one of them.
+func oneOf(key, value string, choices ...string) error {
+	switch {
+	case slices.Contains(choices, value):
+		return nil
+	case value == "":
+		return fmt.Errorf("%s is missing: one of %q", key, choices)
+	default:
+		return fmt.Errorf("%s is %q, not one of %q", key, value, choices)
+	}
+}

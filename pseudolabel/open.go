@@ -1,0 +1,316 @@
+package pseudolabel
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"micodata/gpu"
+	"micodata/pseudolabel/card"
+	"micodata/pseudolabel/geowizard"
+)
+
+// Clock tells the time, as time.Now.
+type Clock func() time.Time
+
+// batchWait is how long a picture waits on an idle GPU for others to share its
+// run: less than a run takes, so that it is never the larger part of a picture's
+// way, and longer than a CPU needs to make the next one ready.
+const batchWait = 20 * time.Millisecond
+
+// ownSlots is an account of n slots.
+func ownSlots(n int) func(ctx context.Context) (release func(), err error) {
+	sem := semaphore.NewWeighted(int64(n))
+	return func(ctx context.Context) (func(), error) {
+		if err := sem.Acquire(ctx, 1); err != nil {
+			return nil, err
+		}
+		return sync.OnceFunc(func() { sem.Release(1) }), nil
+	}
+}
+
+// Open finds a model's card, checks its files and loads it. Errors a caller may
+// branch on: [*card.NoModelError], [*gpu.MissingError], [*gpu.DeviceError].
+func Open(ctx context.Context, o Options) (Geometer, error) {
+	o = o.withDefaults()
+	c, err := card.Find(o.Model, o.ModelDirs)
+	if err != nil {
+		return nil, err
+	}
+	if c.Runner != card.Small && c.Runner != card.DPT && c.Runner != card.GeoWizardRunner {
+		return nil, fmt.Errorf("model %s: no runner %q labels pictures with geometry (there are: %s, %s, %s)", c.Name, c.Runner, card.Small, card.DPT, card.GeoWizardRunner)
+	}
+	rt, err := gpu.Open(gpu.Options{LibraryPath: o.ORTLibrary})
+	if err != nil {
+		return nil, err
+	}
+	devices, note, err := selectDevices(ctx, rt, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Verify(ctx); err != nil {
+		return nil, err
+	}
+	l := newLabeler(c, o, rt, devices, note)
+	if o.DemoCrop {
+		if l.demoSide, err = demoSide(c); err != nil {
+			return nil, err
+		}
+	}
+	loader := loader{card: c, options: o, runtime: rt, devices: devices, onGPU: l.onGPU}
+	if c.Runner == card.GeoWizardRunner {
+		w, err := loader.wizard(ctx, o.GeoWizard)
+		if err != nil {
+			return nil, fmt.Errorf("model %s: %w", c.Name, err)
+		}
+		l.model = w
+		l.fingerprint += " " + w.Fingerprint()
+	} else if l.model, err = loader.dense(ctx); err != nil {
+		return nil, err
+	}
+	l.inFlight = l.model.capacity() + 2*o.Workers
+	return l, nil
+}
+
+// demoSide is the side of the square that all networks of a card take.
+func demoSide(c *card.Card) (int, error) {
+	side := 0
+	for _, n := range c.Networks {
+		s := n.Input.Resize.Size
+		if len(s) != 2 || s[0] != s[1] || side != 0 && s[0] != side {
+			side = 0
+			break
+		}
+		side = s[0]
+	}
+	if side == 0 {
+		return 0, fmt.Errorf("model %s: its networks do not take one square, which omnidata's demonstration crops", c.Name)
+	}
+	return side, nil
+}
+
+func selectDevices(ctx context.Context, rt *gpu.Runtime, o Options) (devices []gpu.Device, note string, err error) {
+	if o.Isolation != nil {
+		return o.Isolation.Select(ctx, o.Device)
+	}
+	return rt.Select(o.Device)
+}
+
+// newLabeler makes what does not depend on the kind of model.
+func newLabeler(c *card.Card, o Options, rt *gpu.Runtime, devices []gpu.Device, note string) *labeler {
+	l := &labeler{maxPixels: o.MaxPixels, acquire: o.Acquire, onGPU: devices[0].Kind != gpu.CPU}
+	names := make([]string, len(devices))
+	for i, d := range devices {
+		names[i] = d.String()
+	}
+	l.info = ModelInfo{
+		Name: c.Name, WeightsSHA256: c.WeightsSHA256(), Licence: c.Licence, Tasks: c.Tasks,
+		Device: strings.Join(names, ","), DeviceNote: note,
+	}
+	if n := c.Network(card.Depth); n != nil {
+		l.depth = n.Outputs.Depth
+	}
+	if n := c.Network(card.Normal); n != nil {
+		l.normal = n.Outputs.Normal
+	}
+	if c.GeoWizard != nil && slices.Contains(c.Tasks, card.Depth) {
+		l.depth = wizardDepth
+	}
+	if c.GeoWizard != nil && slices.Contains(c.Tasks, card.Normal) {
+		l.normal = wizardNormal
+	}
+	if l.depth != nil {
+		l.info.DepthKind = l.depth.Kind
+	}
+	l.fingerprint = fmt.Sprintf("geometry=%d model=%s weights=%s card=%s onnxruntime=%s/%.12s device=%s threads=%d",
+		arithmetic, c.Name, l.info.WeightsSHA256, rules(c), rt.Version(), rt.SHA256(), devices[0].Kind, o.Threads)
+	if l.onGPU {
+		l.fingerprint += fmt.Sprintf(" batch=%d", batchSize(o, true))
+	}
+	return l
+}
+
+// rules hashes what a card says about the arithmetic, not its words.
+func rules(c *card.Card) string {
+	text, err := json.Marshal(struct {
+		Runner    string
+		Networks  []card.Network
+		GeoWizard *geowizard.Card
+	}{c.Runner, c.Networks, c.GeoWizard})
+	if err != nil {
+		panic(err) // plain strings and finite numbers
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:6])
+}
+
+func batchSize(o Options, onGPU bool) int {
+	switch {
+	case o.BatchSize > 0:
+		return o.BatchSize
+	case onGPU:
+		return 8
+	}
+	return 1
+}
+
+// loader loads a model's networks onto devices.
+type loader struct {
+	card    *card.Card
+	options Options
+	runtime *gpu.Runtime
+	devices []gpu.Device
+	onGPU   bool
+}
+
+// dense loads the networks of a card.
+func (l *loader) dense(ctx context.Context) (_ *dense, err error) {
+	d := &dense{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.close())
+		}
+	}()
+	for i := range l.card.Networks {
+		n := &l.card.Networks[i]
+		var outputs []string
+		if n.Outputs.Depth != nil {
+			outputs = append(outputs, n.Outputs.Depth.Name)
+		}
+		if n.Outputs.Normal != nil {
+			outputs = append(outputs, n.Outputs.Normal.Name)
+		}
+		pool, err := l.pool(ctx, n.File, outputs)
+		if err != nil {
+			return nil, err
+		}
+		d.networks = append(d.networks, &network{card: n, pool: pool, normalise: newNormaliser(&n.Input)})
+		if err := checkFaces(l.card, n, pool); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// pool loads a network onto all devices.
+func (l *loader) pool(ctx context.Context, file string, outputs []string) (_ *gpu.Pool, err error) {
+	f, ok := l.card.File(file)
+	if !ok {
+		return nil, fmt.Errorf("model %s: file %q is not among its files", l.card.Name, file)
+	}
+	var sessions []gpu.Runner
+	for _, d := range l.devices {
+		s, err := l.session(ctx, l.card.FilePath(f), gpu.SessionOptions{Device: d, Threads: l.options.Threads, Outputs: outputs})
+		if err != nil {
+			for _, s := range sessions {
+				err = errors.Join(err, s.Close())
+			}
+			return nil, err
+		}
+		sessions = append(sessions, s)
+	}
+	o := gpu.PoolOptions{Batch: batchSize(l.options, l.onGPU), Runs: l.options.Workers}
+	if l.onGPU {
+		// A second run copies its pictures while the first one computes.
+		o.Runs, o.Wait, o.Now = 2, batchWait, l.options.Now
+	}
+	if in := sessions[0].Inputs(); len(in) > 0 && len(in[0].Shape) > 0 && in[0].Shape[0] == 1 {
+		o.Batch = 1 // exported for one picture
+	}
+	p := gpu.NewPool(sessions, o)
+	if err := l.warmUp(ctx, sessions, o.Batch); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+// warmUp runs a GPU's sessions once for the smallest and the largest batch, so
+// that what is chosen and compiled at the first run does not hold up the first
+// pictures. A batch that does not fit is found again, and halved, by the pool.
+func (l *loader) warmUp(ctx context.Context, sessions []gpu.Runner, batch int) error {
+	if !l.onGPU {
+		return nil
+	}
+	for _, s := range sessions {
+		for _, n := range []int64{1, int64(batch)} {
+			inputs, ok := zeros(s.Inputs(), n)
+			if !ok {
+				return nil // of any size: what comes is not known
+			}
+			if _, err := s.Run(ctx, inputs); err != nil && !errors.Is(err, gpu.ErrOutOfMemory) {
+				return err
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// maxWarm bounds an input that is made up: of 64 pictures of 1536x1536.
+const maxWarm = 64 * 3 * 1536 * 1536
+
+// zeros are inputs of n rows, if the network says of which size.
+func zeros(want []gpu.IO, n int64) (inputs map[string]gpu.Tensor, ok bool) {
+	inputs = map[string]gpu.Tensor{}
+	for _, in := range want {
+		if len(in.Shape) == 0 || in.Type != "float32" {
+			return nil, false
+		}
+		shape, size := append([]int64{n}, in.Shape[1:]...), n
+		for _, d := range shape[1:] {
+			if d <= 0 || d > maxWarm/size {
+				return nil, false
+			}
+			size *= d
+		}
+		inputs[in.Name] = gpu.Tensor{Shape: shape, Data: make([]float32, size)}
+	}
+	return inputs, true
+}
+
+func (l *loader) session(ctx context.Context, path string, o gpu.SessionOptions) (gpu.Runner, error) {
+	if l.options.Isolation != nil {
+		return l.options.Isolation.NewSession(ctx, path, o)
+	}
+	return l.runtime.NewSession(path, o)
+}
+
+// checkFaces compares what the card says with what the network has, so that a
+// card of another network is an error here and not in the midst of a run.
+func checkFaces(c *card.Card, n *card.Network, p *gpu.Pool) error {
+	wrong := func(io gpu.IO, want string) error {
+		return fmt.Errorf("model %s: %s's %s is %s %v, want %s", c.Name, n.File, io.Name, io.Type, io.Shape, want)
+	}
+	inputs := p.Inputs()
+	if len(inputs) != 1 || inputs[0].Name != n.Input.Name {
+		return fmt.Errorf("model %s: the card's input is %q, the network has %+v", c.Name, n.Input.Name, inputs)
+	}
+	if in := inputs[0]; in.Type != "float32" || len(in.Shape) != 4 || (in.Shape[1] != 3 && in.Shape[1] != -1) || (in.Shape[0] != 1 && in.Shape[0] != -1) {
+		return wrong(in, "float32 [N 3 H W]")
+	}
+	if size := n.Input.Resize.Size; size != nil {
+		for i, want := range size {
+			if got := inputs[0].Shape[2+i]; got != -1 && got != int64(want) {
+				return wrong(inputs[0], fmt.Sprintf("the card's size %v", size))
+			}
+		}
+	}
+	for _, out := range p.Outputs() {
+		rank := len(out.Shape)
+		if out.Type != "float32" || rank < 3 || rank > 4 {
+			return wrong(out, "float32 [N C H W]")
+		}
+		if m := n.Outputs.Normal; m != nil && m.Name == out.Name && (rank != 4 || (out.Shape[1] != 3 && out.Shape[1] != -1)) {
+			return wrong(out, "float32 [N 3 H W]")
+		}
+	}
+	return nil
+}
