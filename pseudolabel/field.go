@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"micodata/dataset"
 	"micodata/gpu"
 	"micodata/pseudolabel/card"
 )
@@ -38,7 +39,7 @@ func (f field) check(channels int) error {
 	for _, channel := range f.channels {
 		for _, v := range channel {
 			if v-v != 0 {
-				return &pictureError{class: labelerFault, err: errors.New("the network gave NaN or infinite values")}
+				return &pictureError{class: dataset.Labeler, err: errors.New("the network gave NaN or infinite values")}
 			}
 		}
 	}

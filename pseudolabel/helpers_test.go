@@ -2,7 +2,6 @@ package pseudolabel
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -69,7 +68,13 @@ func open(t *testing.T, o Options, changes ...string) Geometer {
 	dir := t.TempDir()
 	install(t, dir, o.Model, changes...)
 	o.ModelDirs, o.Device = []string{dir}, "cpu"
-	g, err := Open(context.Background(), o)
+	return mustOpen(t, o)
+}
+
+// mustOpen opens a model for the length of a test.
+func mustOpen(t *testing.T, o Options) Geometer {
+	t.Helper()
+	g, err := Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

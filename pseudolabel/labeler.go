@@ -131,7 +131,7 @@ func (l *labeler) blame(p *Picture, maps *Geometry, err error) error {
 		*maps = Geometry{Err: own.item(p)}
 		return nil
 	case (errors.Is(err, gpu.ErrDeviceLost) || errors.Is(err, gpu.ErrOutOfMemory)) && !errors.Is(err, gpu.ErrNoDevice):
-		*maps = Geometry{Err: (&pictureError{class: labelerFault, err: err}).item(p)}
+		*maps = Geometry{Err: (&pictureError{class: dataset.Labeler, err: err}).item(p)}
 		return nil
 	}
 	return err

@@ -202,7 +202,7 @@ func (l *loader) dense(ctx context.Context) (_ *dense, err error) {
 }
 
 // pool loads a network onto all devices.
-func (l *loader) pool(ctx context.Context, file string, outputs []string) (_ *gpu.Pool, err error) {
+func (l *loader) pool(ctx context.Context, file string, outputs []string) (*gpu.Pool, error) {
 	f, ok := l.card.File(file)
 	if !ok {
 		return nil, fmt.Errorf("model %s: file %q is not among its files", l.card.Name, file)

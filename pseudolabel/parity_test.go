@@ -124,16 +124,7 @@ func twin(t *testing.T, name string, o Options, changes ...string) Geometer {
 		t.Fatal(err)
 	}
 	o.Model, o.ModelDirs, o.Device = name, []string{filepath.Dir(folder)}, "cpu"
-	g, err := Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := g.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return g
+	return mustOpen(t, o)
 }
 
 func frame(t *testing.T, file string) []byte {

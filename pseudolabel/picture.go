@@ -26,8 +26,6 @@ type pictureError struct {
 	err   error
 }
 
-const labelerFault = dataset.Labeler
-
 func (e *pictureError) Error() string { return e.err.Error() }
 func (e *pictureError) Unwrap() error { return e.err }
 

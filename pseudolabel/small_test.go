@@ -1,7 +1,6 @@
 package pseudolabel
 
 import (
-	"context"
 	"image"
 	"image/color"
 	"math"
@@ -15,16 +14,7 @@ import (
 func openSmall(t *testing.T, o Options) Geometer {
 	t.Helper()
 	o.ModelDirs, o.Device = []string{filepath.Join("..", "models")}, "cpu"
-	g, err := Open(context.Background(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := g.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return g
+	return mustOpen(t, o)
 }
 
 // realFrames decodes one frame of each sample video.

@@ -31,7 +31,7 @@ func (w *wizard) estimate(ctx context.Context, s *slot, p *picture) (depth, norm
 		return err
 	})
 	if errors.Is(err, geowizard.ErrNotFinite) {
-		err = &pictureError{class: labelerFault, err: err}
+		err = &pictureError{class: dataset.Labeler, err: err}
 	}
 	if err != nil {
 		return depth, normal, err

@@ -49,6 +49,9 @@ type modelFlags struct {
 	ORTLib   string   `json:"ort_lib"`
 }
 
+func defaultModels() modelFlags { return modelFlags{Device: "auto"} }
+
+// options are those of a model in one of some folders.
 func (m modelFlags) options(name string, dirs []string) pseudolabel.Options {
 	return pseudolabel.Options{Model: name, ModelDirs: dirs, Device: m.Device, ORTLibrary: m.ORTLib, Isolation: isolation(m.Isolate, m.ORTLib)}
 }
@@ -140,7 +143,7 @@ func (a *app) printModels(lines []modelLine) error {
 }
 
 func (a *app) modelsAddCommand() *cobra.Command {
-	flags, to := modelFlags{Device: "auto"}, ""
+	flags, to := defaultModels(), ""
 	cmd := &cobra.Command{
 		Use:   "add FOLDER",
 		Short: "Copy a model (model.yaml and its files) to where it is found, once it has run",
@@ -189,7 +192,7 @@ func (a *app) modelsAddCommand() *cobra.Command {
 }
 
 func (a *app) modelsCheckCommand() *cobra.Command {
-	flags := modelFlags{Device: "auto"}
+	flags := defaultModels()
 	cmd := &cobra.Command{
 		Use:   "check [NAME...]",
 		Short: "Compare models' files with their cards and run each on a picture",
@@ -296,7 +299,7 @@ func checkPicture() []byte {
 }
 
 func (a *app) modelsTryCommand() *cobra.Command {
-	flags, wizard, to, demo, noise := modelFlags{Device: "auto"}, defaultWizard(), "", false, ""
+	flags, wizard, to, demo, noise := defaultModels(), defaultWizard(), "", false, ""
 	cmd := &cobra.Command{
 		Use:   "try NAME PICTURE... -o FOLDER",
 		Short: "Depth and normals of loose pictures, to look at",

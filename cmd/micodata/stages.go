@@ -269,15 +269,12 @@ func (g *geometrySettings) Validate() error {
 
 // labelFlags choose the labelers and where they run.
 type labelFlags struct {
-	Labels   []string `json:"labels"`
-	ModelDir []string `json:"model_dir"`
-	Device   string   `json:"device"`
-	Isolate  bool     `json:"gpu_isolate"`
-	ORTLib   string   `json:"ort_lib"`
+	Labels []string `json:"labels"`
+	modelFlags
 }
 
 func defaultLabels() labelFlags {
-	return labelFlags{Labels: []string{"depth", "normal"}, Device: "auto"}
+	return labelFlags{Labels: []string{"depth", "normal"}, modelFlags: defaultModels()}
 }
 
 // labelers are open models and the stages that run them.
@@ -380,11 +377,10 @@ func modelDirs(given []string) ([]string, error) {
 
 // addModel opens one model for some outputs.
 func (s *session) addModel(ctx context.Context, l *labelers, geo geometrySettings, outputs []string, flags labelFlags) error {
-	model, err := pseudolabel.Open(ctx, pseudolabel.Options{
-		Model: geo.Model, ModelDirs: flags.ModelDir, Device: flags.Device, ORTLibrary: flags.ORTLib,
-		GeoWizard: geo.settings(),
-		Isolation: isolation(flags.Isolate, flags.ORTLib), Workers: s.work.workers(), Acquire: s.slots.Acquire, Now: time.Now,
-	})
+	o := flags.options(geo.Model, flags.ModelDir)
+	o.GeoWizard = geo.settings()
+	o.Workers, o.Acquire, o.Now = s.work.workers(), s.slots.Acquire, time.Now
+	model, err := pseudolabel.Open(ctx, o)
 	if err != nil {
 		return err
 	}

@@ -37,14 +37,9 @@ func (d *decoder) step(some []*component, s []byte) (func(*component, int) error
 }
 
 func (d *decoder) firstDC(c *component, at int) error {
-	if d.n < 32 {
-		d.fill()
+	if err := d.nextDC(c); err != nil {
+		return err
 	}
-	size := uint(d.symbol(c.dcCode))
-	if size > 15 {
-		return errCode
-	}
-	c.dc += d.signed(size)
 	c.coefficients[at][0] = int16(c.dc << d.low)
 	if d.n < 0 {
 		return d.overrun()

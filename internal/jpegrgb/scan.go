@@ -149,8 +149,8 @@ func (d *decoder) restart(some []*component, want byte) error {
 	return nil
 }
 
-// sequential reads a block and makes samples of it.
-func (d *decoder) sequential(c *component, at int) error {
+// nextDC adds the difference that stands next to a component's DC coefficient.
+func (d *decoder) nextDC(c *component) error {
 	if d.n < 32 {
 		d.fill()
 	}
@@ -159,6 +159,14 @@ func (d *decoder) sequential(c *component, at int) error {
 		return errCode
 	}
 	c.dc += d.signed(size)
+	return nil
+}
+
+// sequential reads a block and makes samples of it.
+func (d *decoder) sequential(c *component, at int) error {
+	if err := d.nextDC(c); err != nil {
+		return err
+	}
 	q, coefficients, code := c.quant, &d.block, c.acCode
 	coefficients[0] = int32(int16(c.dc)) * q[0]
 	k := 1

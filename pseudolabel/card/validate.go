@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"micodata/dataset"
+	"micodata/internal/choice"
 )
 
 // maxSide bounds what a card may ask a picture to be scaled to, in pixels; the
@@ -18,18 +19,6 @@ var (
 	namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 	hashPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
-
-// oneOf names the key and the choices when a value isn't one of them.
-func oneOf(key, value string, choices ...string) error {
-	switch {
-	case slices.Contains(choices, value):
-		return nil
-	case value == "":
-		return fmt.Errorf("%s is missing: one of %q", key, choices)
-	default:
-		return fmt.Errorf("%s is %q, not one of %q", key, value, choices)
-	}
-}
 
 func (c *Card) validate() error {
 	if !namePattern.MatchString(c.Name) {
@@ -45,7 +34,7 @@ func (c *Card) validate() error {
 		return fmt.Errorf("task is missing")
 	}
 	for i, task := range c.Tasks {
-		if err := oneOf("task", task, Depth, Normal, Caption, AudioCaption, ASR); err != nil {
+		if err := choice.OneOf("task", task, Depth, Normal, Caption, AudioCaption, ASR); err != nil {
 			return err
 		}
 		if slices.Contains(c.Tasks[:i], task) {
@@ -84,10 +73,10 @@ func (in *Input) validate() error {
 	if in.Name == "" {
 		return fmt.Errorf("input.name is missing")
 	}
-	if err := oneOf("input.layout", in.Layout, "NCHW"); err != nil {
+	if err := choice.OneOf("input.layout", in.Layout, "NCHW"); err != nil {
 		return err
 	}
-	if err := oneOf("input.color", in.Color, "RGB"); err != nil {
+	if err := choice.OneOf("input.color", in.Color, "RGB"); err != nil {
 		return err
 	}
 	if len(in.Mean) != 3 || !finite(in.Mean) {
@@ -100,10 +89,10 @@ func (in *Input) validate() error {
 }
 
 func (r *Resize) validate() error {
-	if err := oneOf("input.resize.mode", r.Mode, SquashToMultiple, Squash); err != nil {
+	if err := choice.OneOf("input.resize.mode", r.Mode, SquashToMultiple, Squash); err != nil {
 		return err
 	}
-	if err := oneOf("input.resize.filter", r.Filter, Bilinear, CubicOpenCV); err != nil {
+	if err := choice.OneOf("input.resize.filter", r.Filter, Bilinear, CubicOpenCV); err != nil {
 		return err
 	}
 	multiple := r.ShortSide != 0 || r.MultipleOf != 0
@@ -219,10 +208,10 @@ func (d *DepthOutput) validate() error {
 	if d.Name == "" {
 		return fmt.Errorf("outputs.depth.name is missing")
 	}
-	if err := oneOf("outputs.depth.convention", d.Convention, NearSmall, NearLarge); err != nil {
+	if err := choice.OneOf("outputs.depth.convention", d.Convention, NearSmall, NearLarge); err != nil {
 		return err
 	}
-	if err := oneOf("outputs.depth.kind", d.Kind, dataset.AffineInvariantDepth, dataset.InverseDepth, dataset.MetricDepth); err != nil {
+	if err := choice.OneOf("outputs.depth.kind", d.Kind, dataset.AffineInvariantDepth, dataset.InverseDepth, dataset.MetricDepth); err != nil {
 		return err
 	}
 	if (d.Kind == dataset.InverseDepth) != (d.Convention == NearLarge) {
@@ -235,7 +224,7 @@ func (n *NormalOutput) validate() error {
 	if n.Name == "" {
 		return fmt.Errorf("outputs.normal.name is missing")
 	}
-	if err := oneOf("outputs.normal.axes", n.Axes, OpenCV, OpenGL, GeoWizard); err != nil {
+	if err := choice.OneOf("outputs.normal.axes", n.Axes, OpenCV, OpenGL, GeoWizard); err != nil {
 		return err
 	}
 	if !rising(n.Range) {

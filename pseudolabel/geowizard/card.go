@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"micodata/internal/choice"
 )
 
 // Card is what a model card says under "geowizard": which files are the
@@ -67,7 +69,7 @@ const (
 
 // Validate tells the first thing in the card that can't be run, and what can.
 func (c *Card) Validate() error {
-	if err := oneOf("geowizard.version", c.Version, V1, V2); err != nil {
+	if err := choice.OneOf("geowizard.version", c.Version, V1, V2); err != nil {
 		return err
 	}
 	for _, network := range [][2]string{{"encoder", c.Encoder}, {"unet", c.UNet}, {"decoder", c.Decoder}} {
@@ -98,13 +100,13 @@ func (c *Card) Validate() error {
 
 func (s *Scheduler) validate() error {
 	const at = "geowizard.scheduler."
-	if err := oneOf(at+"beta_schedule", s.BetaSchedule, scaledLinear); err != nil {
+	if err := choice.OneOf(at+"beta_schedule", s.BetaSchedule, scaledLinear); err != nil {
 		return err
 	}
-	if err := oneOf(at+"prediction", s.Prediction, VPrediction, Epsilon); err != nil {
+	if err := choice.OneOf(at+"prediction", s.Prediction, VPrediction, Epsilon); err != nil {
 		return err
 	}
-	if err := oneOf(at+"timestep_spacing", s.TimestepSpacing, leading); err != nil {
+	if err := choice.OneOf(at+"timestep_spacing", s.TimestepSpacing, leading); err != nil {
 		return err
 	}
 	switch {
@@ -118,16 +120,4 @@ func (s *Scheduler) validate() error {
 		return fmt.Errorf(at+"steps_offset is %d: from 0 to train_timesteps - 1", s.StepsOffset)
 	}
 	return nil
-}
-
-// oneOf names the key and the choices when a value isn't one of them.
-func oneOf(key, value string, choices ...string) error {
-	switch {
-	case slices.Contains(choices, value):
-		return nil
-	case value == "":
-		return fmt.Errorf("%s is missing: one of %q", key, choices)
-	default:
-		return fmt.Errorf("%s is %q, not one of %q", key, value, choices)
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"micodata/internal/choice"
 	"micodata/internal/npy"
 )
 
@@ -74,7 +75,7 @@ func (s Settings) Validate() error {
 	if s.Ensemble < 1 || s.Ensemble > maxEnsemble {
 		return fmt.Errorf("an ensemble of %d: from 1 to %d members", s.Ensemble, maxEnsemble)
 	}
-	if err := oneOf("the domain", s.Domain, domains...); err != nil {
+	if err := choice.OneOf("the domain", s.Domain, domains...); err != nil {
 		return err
 	}
 	if s.Noise == nil {
