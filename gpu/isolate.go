@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -21,7 +22,13 @@ type Isolation struct {
 	// Command makes the child, which calls [ServeChild].
 	Command func() *exec.Cmd
 	Library string // as [Options].LibraryPath
+	// Patience is how long a child may take to load a model or to answer a run
+	// before it is killed, for a card that hangs is lost, too. Default: [DefaultPatience].
+	Patience time.Duration
 }
+
+// DefaultPatience is longer than TensorRT compiles a network, and than any run.
+const DefaultPatience = 10 * time.Minute
 
 // Select is [Runtime.Select] in a child of its own, so that this process never
 // opens a GPU.
@@ -143,6 +150,8 @@ type child struct {
 	stderr tail
 	ended  chan struct{} // closed when it is gone and why is set
 	why    error
+	most   time.Duration // for an answer
+	silent atomic.Bool   // it took longer
 
 	writing sync.Mutex
 	out     *bufio.Writer
@@ -153,7 +162,10 @@ type child struct {
 }
 
 func (i Isolation) start() (*child, error) {
-	c := &child{cmd: i.Command(), ended: make(chan struct{}), waiting: map[uint64]chan *frame{}}
+	c := &child{cmd: i.Command(), ended: make(chan struct{}), waiting: map[uint64]chan *frame{}, most: i.Patience}
+	if c.most <= 0 {
+		c.most = DefaultPatience
+	}
 	// Of its own group: a Ctrl-C is this process' to answer.
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.cmd.Stderr = &c.stderr
@@ -202,6 +214,8 @@ func (c *child) read(out io.Reader) {
 	c.kill()
 	how := c.cmd.Wait()
 	switch {
+	case c.silent.Load():
+		how = fmt.Errorf("killed, as it gave no answer for %s", c.most)
 	case broken != nil:
 		how = broken
 	case how == nil:
@@ -220,6 +234,11 @@ func (c *child) ask(ctx context.Context, m *frame) (*frame, error) {
 	m.ID = c.last
 	c.waiting[m.ID] = answer
 	c.mu.Unlock()
+	hurry := time.AfterFunc(c.most, func() {
+		c.silent.Store(true)
+		c.kill()
+	})
+	defer hurry.Stop()
 	if err := c.write(m); err != nil {
 		c.kill() // its pipe is broken because it ends
 		<-c.ended
@@ -260,13 +279,13 @@ func (c *child) kill() {
 	_ = c.cmd.Process.Kill() // it may be gone
 }
 
-// patience is how long a child may take to end: it frees a model's memory.
-const patience = 10 * time.Second
+// farewell is how long a child may take to end: it frees a model's memory.
+const farewell = 10 * time.Second
 
 // end lets the child end by itself.
 func (c *child) end() error {
 	err := c.in.Close()
-	hurry := time.AfterFunc(patience, c.kill)
+	hurry := time.AfterFunc(farewell, c.kill)
 	defer hurry.Stop()
 	<-c.ended
 	if err != nil || c.cmd.ProcessState.Success() {

@@ -138,13 +138,37 @@ func TestIsolatedRunEndsWithItsContext(t *testing.T) {
 	if _, err := s.Run(ctx, in); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want the deadline", err)
 	}
-	// That the child stopped, too, is seen when it closes before patience ends.
+	// That the child stopped, too, is seen when it closes in good time.
 	begin := time.Now()
-	if err := s.Close(); err != nil || time.Since(begin) > patience/2 {
+	if err := s.Close(); err != nil || time.Since(begin) > farewell/2 {
 		t.Errorf("closed in %v: %v", time.Since(begin), err)
 	}
 	if _, err := s.Run(t.Context(), in); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: %v", err)
+	}
+}
+
+// A card that hangs is lost: its child is killed, and a new one goes on.
+func TestIsolatedHangs(t *testing.T) {
+	i := isolation("serve")
+	i.Patience = 2 * time.Second
+	s, err := i.NewSession(t.Context(), "testdata/conv.onnx", SessionOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.child.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	in := map[string]Tensor{"x": {Shape: []int64{1, 1, 2000, 2000}, Data: make([]float32, 4e6)}} // more than a pipe holds
+	if _, err := s.Run(t.Context(), in); !errors.Is(err, ErrDeviceLost) || !strings.Contains(err.Error(), "no answer for 2s") {
+		t.Errorf("a child that stands still gave %v", err)
+	}
+	if err := s.Revive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Run(t.Context(), in); err != nil {
+		t.Errorf("its successor gave %v", err)
 	}
 }
 

@@ -90,7 +90,7 @@ func (d *device) revive(losses int, why error) error {
 	again, ok := d.runner.(Reviver)
 	if !ok {
 		d.gone = why
-	} else if err := again.Revive(d.pool.ctx); err != nil {
+	} else if err := again.Revive(d.pool.opening); err != nil {
 		d.gone = fmt.Errorf("%w; %w", why, err)
 	}
 	if d.gone != nil {

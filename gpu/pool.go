@@ -60,6 +60,8 @@ type Pool struct {
 	options PoolOptions
 	ctx     context.Context //nolint:containedctx // the runs' own: they outlive the call that began them
 	cancel  context.CancelFunc
+	opening context.Context //nolint:containedctx // the new starts of devices, which end when the pool is closed
+	shut    context.CancelFunc
 	lanes   sync.WaitGroup
 
 	mu     sync.Mutex
@@ -87,6 +89,7 @@ func NewPool(runners []Runner, o PoolOptions) *Pool {
 	o.Batch, o.Runs = max(1, o.Batch), max(1, o.Runs)
 	p := &Pool{runners: runners, options: o, change: make(chan struct{})}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.opening, p.shut = context.WithCancel(p.ctx)
 	for _, r := range runners {
 		d := &device{pool: p, runner: r, limits: map[string]int{}}
 		p.alive++
@@ -251,23 +254,20 @@ func (p *Pool) take(limit func(shape string) int) []*row {
 	}
 }
 
-// oldest is the rows of the shape that waits longest, if there are limit of them
-// or the oldest waits no longer.
+// oldest is the rows of the shape that waits longest of those of which there are
+// limit rows or the oldest waits no longer.
 func (p *Pool) oldest(most func(shape string) int) []*row {
-	if len(p.queue) == 0 {
-		return nil
-	}
-	var batch []*row
-	limit := most(p.queue[0].shape)
+	byShape := map[string][]*row{}
 	for _, r := range p.queue {
-		if r.shape == p.queue[0].shape && len(batch) < limit {
-			batch = append(batch, r)
+		byShape[r.shape] = append(byShape[r.shape], r)
+	}
+	for _, r := range p.queue {
+		batch := byShape[r.shape]
+		if limit := most(r.shape); len(batch) >= limit || batch[0].ripe {
+			return batch[:min(limit, len(batch))]
 		}
 	}
-	if len(batch) < limit && !batch[0].ripe {
-		return nil
-	}
-	return batch
+	return nil
 }
 
 // Close lets the runs under way end, fails what waits, and closes the runners.
@@ -284,6 +284,7 @@ func (p *Pool) Close() error {
 	p.queue = nil
 	p.signal()
 	p.mu.Unlock()
+	p.shut()
 	p.lanes.Wait()
 	p.cancel()
 	var errs []error

@@ -384,3 +384,36 @@ func TestMeterSharesTheDevice(t *testing.T) {
 		t.Errorf("the second run: %v, want half of 4 and 1 alone", got)
 	}
 }
+
+// A row that waits for others does not hold up a full batch of another shape.
+func TestPoolFullBatchGoesFirst(t *testing.T) {
+	b := &bench{}
+	p := pool(t, PoolOptions{Batch: 2, Wait: time.Hour}, b)
+	ctx, cancel := context.WithCancel(t.Context())
+	var lonely sync.WaitGroup
+	lonely.Go(func() {
+		if _, err := p.Run(ctx, map[string]Tensor{"x": {Shape: []int64{1, 3}, Data: make([]float32, 3)}}); !errors.Is(err, context.Canceled) {
+			t.Errorf("the lonely row got %v", err)
+		}
+	})
+	for {
+		p.mu.Lock()
+		n := len(p.queue)
+		p.mu.Unlock()
+		if n == 1 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	var pair sync.WaitGroup
+	for range 2 {
+		pair.Go(func() {
+			if _, err := p.Run(t.Context(), map[string]Tensor{"x": {Shape: []int64{1, 2}, Data: []float32{1, 2}}}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	pair.Wait()
+	cancel()
+	lonely.Wait()
+}

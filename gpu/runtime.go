@@ -3,6 +3,7 @@
 package gpu
 
 import (
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
@@ -96,16 +97,16 @@ const maxDevices = 16
 // [*DeviceError].
 func (r *Runtime) Select(name string) (devices []Device, note string, err error) {
 	if name == "" || name == "auto" {
-		if devices, err = r.gpus(CUDA); err != nil {
+		if devices, note, err = r.gpus(CUDA); err != nil {
 			return []Device{{Kind: CPU}}, fmt.Sprintf("models run on the CPU: no CUDA (%s)", message(err)), nil
 		}
-		return devices, "", nil
+		return devices, note, nil
 	}
 	if name == CUDA || name == TensorRT {
-		if devices, err = r.gpus(name); err != nil {
+		if devices, note, err = r.gpus(name); err != nil {
 			return nil, "", &DeviceError{Device: Device{Kind: name}, Reason: message(err)}
 		}
-		return devices, "", nil
+		return devices, note, nil
 	}
 	if devices, err = parseDevices(name); err != nil {
 		return nil, "", err
@@ -118,19 +119,31 @@ func (r *Runtime) Select(name string) (devices []Device, note string, err error)
 	return devices, "", nil
 }
 
-// gpus lists the GPUs on which a model ran just now; none is an error, why not.
-func (r *Runtime) gpus(kind string) (devices []Device, err error) {
+// noSuchDevice are the words by which CUDA says that there are not as many GPUs.
+const noSuchDevice = "invalid device ordinal"
+
+// gpus lists the GPUs on which a model ran just now, and notes those that are
+// broken; none is an error, why not.
+func (r *Runtime) gpus(kind string) (devices []Device, note string, err error) {
 	for id := range maxDevices {
 		d := Device{Kind: kind, ID: id}
-		if err := r.probe(d); err != nil {
-			if id == 0 {
-				return nil, err
-			}
+		why := r.probe(d)
+		if why == nil {
+			devices = append(devices, d)
+			continue
+		}
+		if err == nil {
+			err = why
+		}
+		if r.noCUDA != nil || strings.Contains(message(why), noSuchDevice) {
 			break
 		}
-		devices = append(devices, d)
+		note = cmp.Or(note, fmt.Sprintf("%s is left out: %s", d, message(why)))
 	}
-	return devices, nil
+	if len(devices) == 0 {
+		return nil, "", err
+	}
+	return devices, note, nil
 }
 
 // probeModel adds a number to itself (testdata/make_models.py).

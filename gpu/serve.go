@@ -36,7 +36,7 @@ func serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		go func() { s.work.Wait(); close(ended) }()
 		select {
 		case <-ended:
-		case <-time.After(patience): // what runs may never end, and nobody waits for it
+		case <-time.After(farewell): // what runs may never end, and nobody waits for it
 			return err
 		}
 		if s.session != nil {

@@ -291,3 +291,29 @@ func TestFingerprintHoldsWhatShapesTheBytes(t *testing.T) {
 		t.Errorf("%+v does not go with %s", info, base)
 	}
 }
+
+// What a GeoWizard's network wants is compared with what it will be given.
+func TestCheckInputs(t *testing.T) {
+	want := map[string][]int64{"geo": {2, 4, 8, 16}, "timestep": {}, "context": {1, -1}}
+	good := func() []gpu.IO {
+		return []gpu.IO{
+			{Name: "geo", Shape: []int64{-1, 2, 4, -1, -1}, Type: "float32"},
+			{Name: "timestep", Shape: []int64{-1}, Type: "int64"},
+			{Name: "context", Shape: []int64{-1, 1, 768}, Type: "float32"},
+		}
+	}
+	if err := checkInputs("unet.onnx", good(), want); err != nil {
+		t.Error(err)
+	}
+	for words, change := range map[string]func(in []gpu.IO) []gpu.IO{
+		`no input "timestep"`:  func(in []gpu.IO) []gpu.IO { return append(in[:1:1], in[2]) },
+		`an input "mask"`:      func(in []gpu.IO) []gpu.IO { return append(in, gpu.IO{Name: "mask", Type: "float32"}) },
+		`float32 [N 2 4 8 16]`: func(in []gpu.IO) []gpu.IO { in[0].Shape = []int64{-1, 2, 4, 8, 8}; return in },
+		`int64 [N]`:            func(in []gpu.IO) []gpu.IO { in[1].Type = "float32"; return in },
+		`float32 [N 1 -1]`:     func(in []gpu.IO) []gpu.IO { in[2].Shape = nil; return in },
+	} {
+		if err := checkInputs("unet.onnx", change(good()), want); err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("want %s, got %v", words, err)
+		}
+	}
+}

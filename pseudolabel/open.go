@@ -49,6 +49,9 @@ func Open(ctx context.Context, o Options) (Geometer, error) {
 	if c.Runner != card.Small && c.Runner != card.DPT && c.Runner != card.GeoWizardRunner {
 		return nil, fmt.Errorf("model %s: no runner %q labels pictures with geometry (there are: %s, %s, %s)", c.Name, c.Runner, card.Small, card.DPT, card.GeoWizardRunner)
 	}
+	if o.GeoWizard.Noise != nil && c.Runner != card.GeoWizardRunner {
+		return nil, fmt.Errorf("model %s: it is no GeoWizard, and takes no noise to begin with", c.Name)
+	}
 	rt, err := gpu.Open(gpu.Options{LibraryPath: o.ORTLibrary})
 	if err != nil {
 		return nil, err
@@ -189,7 +192,7 @@ func (l *loader) dense(ctx context.Context) (_ *dense, err error) {
 		if n.Outputs.Normal != nil {
 			outputs = append(outputs, n.Outputs.Normal.Name)
 		}
-		pool, err := l.pool(ctx, n.File, outputs)
+		pool, err := l.pool(ctx, n.File, outputs, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -201,8 +204,9 @@ func (l *loader) dense(ctx context.Context) (_ *dense, err error) {
 	return d, nil
 }
 
-// pool loads a network onto all devices.
-func (l *loader) pool(ctx context.Context, file string, outputs []string) (*gpu.Pool, error) {
+// pool loads a network onto all devices. Rows are the shapes of a row's inputs
+// where the network itself leaves them open.
+func (l *loader) pool(ctx context.Context, file string, outputs []string, rows map[string][]int64) (*gpu.Pool, error) {
 	f, ok := l.card.File(file)
 	if !ok {
 		return nil, fmt.Errorf("model %s: file %q is not among its files", l.card.Name, file)
@@ -227,7 +231,7 @@ func (l *loader) pool(ctx context.Context, file string, outputs []string) (*gpu.
 		o.Batch = 1 // exported for one picture
 	}
 	p := gpu.NewPool(sessions, o)
-	if err := l.warmUp(ctx, sessions, o.Batch); err != nil {
+	if err := l.warmUp(ctx, sessions, o.Batch, rows); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
@@ -236,13 +240,13 @@ func (l *loader) pool(ctx context.Context, file string, outputs []string) (*gpu.
 // warmUp runs a GPU's sessions once for the smallest and the largest batch, so
 // that what is chosen and compiled at the first run does not hold up the first
 // pictures. A batch that does not fit is found again, and halved, by the pool.
-func (l *loader) warmUp(ctx context.Context, sessions []gpu.Runner, batch int) error {
+func (l *loader) warmUp(ctx context.Context, sessions []gpu.Runner, batch int, rows map[string][]int64) error {
 	if !l.onGPU {
 		return nil
 	}
 	for _, s := range sessions {
 		for _, n := range []int64{1, int64(batch)} {
-			inputs, ok := zeros(s.Inputs(), n)
+			inputs, ok := zeros(s.Inputs(), n, rows)
 			if !ok {
 				return nil // of any size: what comes is not known
 			}
@@ -257,21 +261,31 @@ func (l *loader) warmUp(ctx context.Context, sessions []gpu.Runner, batch int) e
 // maxWarm bounds an input that is made up: of 64 pictures of 1536x1536.
 const maxWarm = 64 * 3 * 1536 * 1536
 
-// zeros are inputs of n rows, if the network says of which size.
-func zeros(want []gpu.IO, n int64) (inputs map[string]gpu.Tensor, ok bool) {
+// zeros are inputs of n rows, if the network or rows say of which size.
+func zeros(want []gpu.IO, n int64, rows map[string][]int64) (inputs map[string]gpu.Tensor, ok bool) {
 	inputs = map[string]gpu.Tensor{}
 	for _, in := range want {
-		if len(in.Shape) == 0 || in.Type != "float32" {
+		if len(in.Shape) == 0 {
 			return nil, false
 		}
 		shape, size := append([]int64{n}, in.Shape[1:]...), n
-		for _, d := range shape[1:] {
+		for i, d := range shape[1:] {
+			if row := rows[in.Name]; d <= 0 && i < len(row) {
+				d, shape[1+i] = row[i], row[i]
+			}
 			if d <= 0 || d > maxWarm/size {
 				return nil, false
 			}
 			size *= d
 		}
-		inputs[in.Name] = gpu.Tensor{Shape: shape, Data: make([]float32, size)}
+		switch in.Type {
+		case "float32":
+			inputs[in.Name] = gpu.Tensor{Shape: shape, Data: make([]float32, size)}
+		case "int64":
+			inputs[in.Name] = gpu.Tensor{Shape: shape, Int64: make([]int64, size)}
+		default:
+			return nil, false
+		}
 	}
 	return inputs, true
 }

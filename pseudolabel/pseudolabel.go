@@ -42,7 +42,7 @@ type ModelInfo struct {
 	Licence       string
 	Tasks         []string // depth, normal
 	Device        string   // "cpu", "cuda:0"; several with commas
-	DeviceNote    string   // why the CPU, where a GPU was looked for; one line
+	DeviceNote    string   // why the CPU, where a GPU was looked for, or which GPU is left out; one line
 }
 
 // Geometer labels pictures with depth and normals.

@@ -3,6 +3,7 @@ package pseudolabel
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"micodata/dataset"
 	"micodata/gpu"
@@ -22,14 +23,8 @@ var (
 	wizardNormal = &card.NormalOutput{Axes: card.GeoWizard, Range: []float64{-1, 1}}
 )
 
-// estimate leaves the slot for all of it: beside what a GPU does for a picture, the
-// CPU's share is small.
 func (w *wizard) estimate(ctx context.Context, s *slot, p *picture) (depth, normal field, err error) {
-	var maps *geowizard.Maps
-	err = s.outside(ctx, func() (err error) {
-		maps, err = w.Estimate(ctx, p.rgb, p.size.X, p.size.Y, p.key)
-		return err
-	})
+	maps, err := w.Estimate(ctx, p.rgb, p.size.X, p.size.Y, p.key, func(work func() error) error { return s.outside(ctx, work) })
 	if errors.Is(err, geowizard.ErrNotFinite) {
 		err = &pictureError{class: dataset.Labeler, err: err}
 	}
@@ -70,10 +65,12 @@ func (l *loader) wizard(ctx context.Context, s geowizard.Settings) (_ *wizard, e
 			err = errors.Join(err, w.close())
 		}
 	}()
+	faces := c.Faces()
 	load := func(file string, outputs ...string) (*gpu.Pool, error) {
-		p, err := l.pool(ctx, file, outputs)
+		p, err := l.pool(ctx, file, outputs, faces[file])
 		if err == nil {
 			w.pools = append(w.pools, p)
+			err = checkInputs(file, p.Inputs(), faces[file])
 		}
 		return p, err
 	}
@@ -94,4 +91,43 @@ func (l *loader) wizard(ctx context.Context, s geowizard.Settings) (_ *wizard, e
 	}
 	w.Estimator, err = geowizard.New(*c, n, s)
 	return w, err
+}
+
+// checkInputs compares what a network wants with the shapes that it will be
+// given, so that a network of something else is an error at opening.
+func checkInputs(file string, have []gpu.IO, want map[string][]int64) error {
+	seen := map[string]gpu.IO{}
+	for _, in := range have {
+		seen[in.Name] = in
+	}
+	for name, shape := range want {
+		in, ok := seen[name]
+		if !ok {
+			return fmt.Errorf("%s has no input %q", file, name)
+		}
+		delete(seen, name)
+		kind := "float32"
+		if len(shape) == 0 {
+			kind = "int64"
+		}
+		fits := in.Type == kind && len(in.Shape) == 1+len(shape)
+		for i := 0; fits && i < len(shape); i++ {
+			fits = in.Shape[1+i] == -1 || shape[i] == -1 || in.Shape[1+i] == shape[i]
+		}
+		if !fits {
+			return fmt.Errorf("%s's input %q is %s %v; for pictures of the first bucket it must take %s [N%s]", file, name, in.Type, in.Shape, kind, rowText(shape))
+		}
+	}
+	for name := range seen {
+		return fmt.Errorf("%s has an input %q, which no GeoWizard has", file, name)
+	}
+	return nil
+}
+
+// rowText is a shape's dimensions, each after a space.
+func rowText(shape []int64) (text string) {
+	for _, d := range shape {
+		text += fmt.Sprint(" ", d)
+	}
+	return text
 }

@@ -28,11 +28,11 @@ func (a *app) serveCommand() *cobra.Command {
 }
 
 // isolation is how models get a process of their own; nil: they do not.
-func isolation(wanted bool, library string) *gpu.Isolation {
-	if !wanted {
+func (m modelFlags) isolation() *gpu.Isolation {
+	if !m.Isolate {
 		return nil
 	}
-	return &gpu.Isolation{Library: library, Command: func() *exec.Cmd {
+	return &gpu.Isolation{Library: m.ORTLib, Patience: m.Timeout, Command: func() *exec.Cmd {
 		// The very file that runs here, be it replaced meanwhile: both must be of one
 		// version.
 		self := "/proc/self/exe"

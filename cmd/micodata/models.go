@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"micodata/gpu"
 	"micodata/internal/npy"
 	"micodata/pseudolabel"
 	"micodata/pseudolabel/card"
@@ -43,17 +44,18 @@ func (a *app) modelsCommand() *cobra.Command {
 
 // modelFlags are where models are looked for and how they are run.
 type modelFlags struct {
-	ModelDir []string `json:"model_dir"`
-	Device   string   `json:"device"`
-	Isolate  bool     `json:"gpu_isolate"`
-	ORTLib   string   `json:"ort_lib"`
+	ModelDir []string      `json:"model_dir"`
+	Device   string        `json:"device"`
+	Isolate  bool          `json:"gpu_isolate"`
+	Timeout  time.Duration `json:"gpu_timeout"`
+	ORTLib   string        `json:"ort_lib"`
 }
 
-func defaultModels() modelFlags { return modelFlags{Device: "auto"} }
+func defaultModels() modelFlags { return modelFlags{Device: "auto", Timeout: gpu.DefaultPatience} }
 
 // options are those of a model in one of some folders.
 func (m modelFlags) options(name string, dirs []string) pseudolabel.Options {
-	return pseudolabel.Options{Model: name, ModelDirs: dirs, Device: m.Device, ORTLibrary: m.ORTLib, Isolation: isolation(m.Isolate, m.ORTLib)}
+	return pseudolabel.Options{Model: name, ModelDirs: dirs, Device: m.Device, ORTLibrary: m.ORTLib, Isolation: m.isolation()}
 }
 
 // modelLine is a model in a listing.

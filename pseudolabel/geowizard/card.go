@@ -67,6 +67,25 @@ const (
 	maxTimesteps = 100_000
 )
 
+// Faces are the inputs of each network, by its file: their shapes at the size of
+// the first bucket, without the batch and -1 where any size fits. Those of no
+// dimensions are int64.
+func (c *Card) Faces() map[string]map[string][]int64 {
+	height, width := int64(c.Buckets[0].height()), int64(c.Buckets[0].width())
+	latent, geo := []int64{channels, height / shrink, width / shrink}, []int64{2, channels, height / shrink, width / shrink}
+	unet := map[string][]int64{"latent": latent, "geo": geo, "timestep": {}, "domain": {}}
+	faces := map[string]map[string][]int64{
+		c.Encoder: {"image": {3, height, width}},
+		c.UNet:    unet,
+		c.Decoder: {"geo": geo},
+	}
+	if c.Version == V1 {
+		faces[c.ImageEncoder] = map[string][]int64{"image": {3, clipSide, clipSide}}
+		unet["context"] = []int64{1, -1}
+	}
+	return faces
+}
+
 // Validate tells the first thing in the card that can't be run, and what can.
 func (c *Card) Validate() error {
 	if err := choice.OneOf("geowizard.version", c.Version, V1, V2); err != nil {

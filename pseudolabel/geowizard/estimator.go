@@ -73,34 +73,41 @@ type Maps struct {
 
 // Estimate estimates a picture of w x h pixels of interleaved 8-bit RGB. The
 // key names it: noise hangs on it, and pictures with the same key, such as the
-// frames of a clip that should look alike, start from the same. Errors: ctx's;
-// the networks'; those that wrap [ErrNotFinite].
-func (e *Estimator) Estimate(ctx context.Context, rgb []byte, w, h int, key string) (*Maps, error) {
-	maps, err := e.estimate(ctx, rgb, w, h, key)
+// frames of a clip that should look alike, start from the same. What waits for the
+// networks runs inside wait, the CPU's own work before and after it; nil: no
+// difference. Errors: ctx's; the networks'; wait's; those that wrap [ErrNotFinite].
+func (e *Estimator) Estimate(ctx context.Context, rgb []byte, w, h int, key string, wait func(work func() error) error) (*Maps, error) {
+	if wait == nil {
+		wait = func(work func() error) error { return work() }
+	}
+	maps, err := e.estimate(ctx, rgb, w, h, key, wait)
 	if err != nil {
 		return nil, fmt.Errorf("depth and normals of %s: %w", key, err)
 	}
 	return maps, nil
 }
 
-func (e *Estimator) estimate(ctx context.Context, rgb []byte, w, h int, key string) (*Maps, error) {
-	if w <= 0 || h <= 0 || len(rgb) != 3*w*h {
-		return nil, fmt.Errorf("%d bytes are no picture of %d x %d RGB pixels", len(rgb), w, h)
-	}
-	p, err := e.encode(ctx, rgb, w, h)
+func (e *Estimator) estimate(ctx context.Context, rgb []byte, w, h int, key string, wait func(work func() error) error) (*Maps, error) {
+	p, err := e.prepare(rgb, w, h)
 	if err != nil {
 		return nil, err
 	}
 	depth := make([][]float32, e.settings.Ensemble)
 	normal := make([][]float32, e.settings.Ensemble)
-	work, ctx := errgroup.WithContext(ctx)
-	for i := range depth {
-		work.Go(func() (err error) {
-			depth[i], normal[i], err = e.member(ctx, p, key, i)
+	err = wait(func() error {
+		if err := e.encode(ctx, p); err != nil {
 			return err
-		})
-	}
-	if err := work.Wait(); err != nil {
+		}
+		work, ctx := errgroup.WithContext(ctx)
+		for i := range depth {
+			work.Go(func() (err error) {
+				depth[i], normal[i], err = e.member(ctx, p, key, i)
+				return err
+			})
+		}
+		return work.Wait()
+	})
+	if err != nil {
 		return nil, err
 	}
 	return &Maps{Width: p.bucket.width(), Height: p.bucket.height(), Depth: depths(depth), Normal: normals(normal)}, nil
@@ -109,13 +116,18 @@ func (e *Estimator) estimate(ctx context.Context, rgb []byte, w, h int, key stri
 // picture is what the members of an ensemble have in common.
 type picture struct {
 	bucket  Bucket
+	image   gpu.Tensor // [1,3,H,W]
+	seen    gpu.Tensor // [1,3,224,224], what CLIP is shown; V1 only
 	h, w    int64      // of the latent
 	latent  gpu.Tensor // [1,4,h,w]
 	context gpu.Tensor // [1,1,C], V1 only
 }
 
-// encode brings a picture to its bucket's size and runs the encoders.
-func (e *Estimator) encode(ctx context.Context, rgb []byte, w, h int) (*picture, error) {
+// prepare brings a picture to its bucket's size.
+func (e *Estimator) prepare(rgb []byte, w, h int) (*picture, error) {
+	if w <= 0 || h <= 0 || len(rgb) != 3*w*h {
+		return nil, fmt.Errorf("%d bytes are no picture of %d x %d RGB pixels", len(rgb), w, h)
+	}
 	b := nearest(e.card.Buckets, w, h)
 	p := &picture{bucket: b, h: int64(b.height() / shrink), w: int64(b.width() / shrink)}
 	if n := e.settings.Noise; n != nil {
@@ -123,11 +135,18 @@ func (e *Estimator) encode(ctx context.Context, rgb []byte, w, h int) (*picture,
 			return nil, fmt.Errorf("the given noise is %v, and a picture of %d x %d needs [...,%d,%d]", n.Shape, w, h, p.h, p.w)
 		}
 	}
-	planes := encoderInput(rgb, w, h, b)
+	p.image = gpu.Tensor{Shape: []int64{1, 3, int64(b.height()), int64(b.width())}, Data: encoderInput(rgb, w, h, b)}
+	if e.card.Version == V1 {
+		p.seen = gpu.Tensor{Shape: []int64{1, 3, clipSide, clipSide}, Data: clipInput(p.image.Data, b)}
+	}
+	return p, nil
+}
+
+// encode runs the encoders.
+func (e *Estimator) encode(ctx context.Context, p *picture) error {
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() (err error) {
-		image := gpu.Tensor{Shape: []int64{1, 3, int64(b.height()), int64(b.width())}, Data: planes}
-		p.latent, err = one(ctx, e.networks.Encoder, image, "latent", 1, channels, p.h, p.w)
+		p.latent, err = one(ctx, e.networks.Encoder, p.image, "latent", 1, channels, p.h, p.w)
 		if err != nil {
 			return fmt.Errorf("encoder: %w", err)
 		}
@@ -135,18 +154,14 @@ func (e *Estimator) encode(ctx context.Context, rgb []byte, w, h int) (*picture,
 	})
 	if e.card.Version == V1 {
 		work.Go(func() (err error) {
-			image := gpu.Tensor{Shape: []int64{1, 3, clipSide, clipSide}, Data: clipInput(planes, b)}
-			p.context, err = one(ctx, e.networks.ImageEncoder, image, "context", 1, 1, -1)
+			p.context, err = one(ctx, e.networks.ImageEncoder, p.seen, "context", 1, 1, -1)
 			if err != nil {
 				return fmt.Errorf("image encoder: %w", err)
 			}
 			return nil
 		})
 	}
-	if err := work.Wait(); err != nil {
-		return nil, err
-	}
-	return p, nil
+	return work.Wait()
 }
 
 // one runs a network from an image to one output.

@@ -101,7 +101,7 @@ func TestLoopWithAPerfectUNet(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := e.Estimate(context.Background(), rgb, w, h, "k")
+			got, err := e.Estimate(context.Background(), rgb, w, h, "k", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -148,7 +148,7 @@ func TestWhatTheNetworksGet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Estimate(context.Background(), make([]byte, 3*5*3), 5, 3, "k"); err != nil {
+	if _, err := e.Estimate(context.Background(), make([]byte, 3*5*3), 5, 3, "k", nil); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
@@ -173,7 +173,7 @@ func TestGivenNoise(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Estimate(context.Background(), rgb, w, h, "k"); err == nil || !strings.Contains(err.Error(), "[4 16 8]") {
+	if _, err := e.Estimate(context.Background(), rgb, w, h, "k", nil); err == nil || !strings.Contains(err.Error(), "[4 16 8]") {
 		t.Errorf("noise of another size: %v", err)
 	}
 }
@@ -185,7 +185,7 @@ func estimate(t *testing.T, s Settings, key string) *Maps {
 		t.Fatal(err)
 	}
 	rgb, w, h := picture128()
-	maps, err := e.Estimate(context.Background(), rgb, w, h, key)
+	maps, err := e.Estimate(context.Background(), rgb, w, h, key, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +234,7 @@ func TestConcurrencyChangesNothing(t *testing.T) {
 	for i := range maps {
 		wg.Go(func() {
 			var err error
-			if maps[i], err = e.Estimate(context.Background(), rgb, w, h, fmt.Sprint("k", i%4)); err != nil {
+			if maps[i], err = e.Estimate(context.Background(), rgb, w, h, fmt.Sprint("k", i%4), nil); err != nil {
 				t.Error(err)
 			}
 		})
@@ -284,7 +284,7 @@ func TestWrongAnswersAreErrors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		maps, err := e.Estimate(context.Background(), rgb, w, h, "clip7")
+		maps, err := e.Estimate(context.Background(), rgb, w, h, "clip7", nil)
 		if err == nil || maps != nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "clip7") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want one line with %q and the picture", name, err, c.says)
 		}
@@ -300,7 +300,7 @@ func TestWrongAnswersAreErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, size := range [][2]int{{0, 0}, {-128, -64}, {64, 64}} {
-		if _, err := e.Estimate(context.Background(), rgb, size[0], size[1], "k"); err == nil {
+		if _, err := e.Estimate(context.Background(), rgb, size[0], size[1], "k", nil); err == nil {
 			t.Errorf("a picture of %v with %d bytes is accepted", size, len(rgb))
 		}
 	}
@@ -322,7 +322,7 @@ func TestCancelEndsSoon(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Estimate(ctx, rgb, w, h, "k"); !errors.Is(err, context.Canceled) {
+	if _, err := e.Estimate(ctx, rgb, w, h, "k", nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, want context.Canceled", err)
 	}
 	if c := calls.Load(); c > 10+4 {
@@ -338,7 +338,7 @@ func TestCancelEndsSoon(t *testing.T) {
 	}
 	ctx, cancel = context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer cancel()
-	if _, err := e.Estimate(ctx, rgb, w, h, "k"); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := e.Estimate(ctx, rgb, w, h, "k", nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v, want the deadline", err)
 	}
 }
@@ -359,7 +359,7 @@ func TestAFailingMemberEndsTheRest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Estimate(context.Background(), rgb, w, h, "k"); !errors.Is(err, gpu.ErrOutOfMemory) {
+	if _, err := e.Estimate(context.Background(), rgb, w, h, "k", nil); !errors.Is(err, gpu.ErrOutOfMemory) {
 		t.Errorf("%v, want the member's error", err)
 	}
 }

@@ -138,7 +138,7 @@ func (w *twin) estimate(t *testing.T, s Settings) *Maps {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := e.Estimate(context.Background(), w.rgb, w.w, w.h, "k")
+	got, err := e.Estimate(context.Background(), w.rgb, w.w, w.h, "k", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -332,7 +332,7 @@ func TestTwinsInParallel(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := func(i int) *Maps {
-		m, err := e.Estimate(context.Background(), w.rgb, w.w, w.h, fmt.Sprint(i))
+		m, err := e.Estimate(context.Background(), w.rgb, w.w, w.h, fmt.Sprint(i), nil)
 		if err != nil {
 			t.Error(err)
 			return nil

@@ -335,7 +335,8 @@ def image_for(picture, bucket):
 def clip_image(image):
     """What CLIP is shown: the processed picture at 224x224."""
     v = nn.functional.interpolate((image + 1) / 2, size=(224, 224), mode="bicubic", antialias=True, align_corners=False)
-    return (v - torch.tensor(CLIP_MEAN)[:, None, None]) / torch.tensor(CLIP_STD)[:, None, None]
+    mean, std = (torch.tensor(c, device=image.device)[:, None, None] for c in (CLIP_MEAN, CLIP_STD))
+    return (v - mean) / std
 
 
 def coefficients(s, steps):
@@ -372,10 +373,11 @@ def run_torch(m, scheduler, image, noise, domain, steps):
         context = m["image_encoder"](clip_image(image)) if "image_encoder" in m else None
         geo = noise[:, None].repeat(1, 2, 1, 1, 1)
         ddim = DDIMScheduler.from_config(scheduler)
-        ddim.set_timesteps(steps)
+        ddim.set_timesteps(steps, device=image.device)
+        domains = torch.full((n,), domain, device=image.device)
         predictions = []
         for t in ddim.timesteps:
-            v = m["unet"](latent, geo, t.repeat(n), torch.full((n,), domain), context)
+            v = m["unet"](latent, geo, t.repeat(n), domains, context)
             predictions.append(v)
             geo = ddim.step(v, t, geo).prev_sample
         depth, normal = m["vae_decoder"](geo)

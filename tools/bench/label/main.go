@@ -1,8 +1,10 @@
 // Command label measures depth and normals: pictures a second through the whole
 // labeler, from the JPEG to the PNGs, beside the bare networks on ready tensors,
-// in turns on the same device.
+// in turns on the same device. With -only it measures one of them: two processes
+// that share one core are the fair comparison on a busy machine, by their CPU
+// seconds.
 //
-//	label -model NAME -model-dir FOLDER [-device cpu] [-workers 2] [-batch 0] [-rounds 3] [-pictures 16] JPEG...
+//	label -model NAME -model-dir FOLDER [-only bare|labeler] [-device cpu] [-workers 1] [-batch 0] [-rounds 3] [-pictures 16] JPEG...
 package main
 
 import (
@@ -11,7 +13,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -20,12 +21,13 @@ import (
 	"micodata/gpu"
 	"micodata/pseudolabel"
 	"micodata/pseudolabel/card"
+	"micodata/pseudolabel/geowizard"
 )
 
 type options struct {
-	model, dir, device string
-	workers, batch     int
-	rounds, pictures   int
+	model, dir, device, only string
+	workers, batch           int
+	rounds, pictures         int
 }
 
 func main() {
@@ -33,6 +35,7 @@ func main() {
 	flag.StringVar(&o.model, "model", "small", "model")
 	flag.StringVar(&o.dir, "model-dir", "models", "folder of models")
 	flag.StringVar(&o.device, "device", "cpu", "as of micodata")
+	flag.StringVar(&o.only, "only", "", "bare or labeler; both if empty")
 	flag.IntVar(&o.workers, "workers", 1, "cores that work")
 	flag.IntVar(&o.batch, "batch", 0, "most pictures in a run; 0: the default")
 	flag.IntVar(&o.rounds, "rounds", 3, "turns")
@@ -56,42 +59,67 @@ func run(ctx context.Context, o options, files []string) error {
 		}
 		pictures[i] = pseudolabel.Picture{Key: files[i%len(files)], Data: data}
 	}
-	begin := time.Now()
-	g, err := pseudolabel.Open(ctx, pseudolabel.Options{Model: o.model, ModelDirs: []string{o.dir}, Device: o.device, Workers: o.workers, BatchSize: o.batch, Now: time.Now})
-	if err != nil {
-		return err
-	}
-	defer g.Close()
-	fmt.Fprintf(os.Stdout, "%s on %s, %d workers: opened in %.1f s\n", o.model, g.Model().Device, o.workers, time.Since(begin).Seconds())
-	bare, err := openBare(o)
-	if err != nil {
-		return err
-	}
-	defer bare.close()
-	fmt.Fprintln(os.Stdout, "| what | pictures/s | CPU s a picture | device busy |\n| --- | --- | --- | --- |")
-	var ratios []float64
-	for round := range o.rounds + 1 { // the first warms up
-		b, err := measure(ctx, len(pictures), func(ctx context.Context) error { return bare.run(ctx, len(pictures)) })
+	var bare, labeler func(context.Context) error
+	if o.only != "bare" {
+		begin := time.Now()
+		g, err := pseudolabel.Open(ctx, pseudolabel.Options{Model: o.model, ModelDirs: []string{o.dir}, Device: o.device, Workers: o.workers, BatchSize: o.batch, Now: time.Now})
 		if err != nil {
 			return err
 		}
-		l, err := measure(ctx, len(pictures), func(ctx context.Context) error { return label(ctx, g, pictures) })
+		defer g.Close()
+		fmt.Fprintf(os.Stdout, "%s on %s, %d workers: opened in %.1f s, %.1f CPU s\n", o.model, g.Model().Device, o.workers, time.Since(begin).Seconds(), cpuSeconds())
+		labeler = func(ctx context.Context) error { return label(ctx, g, pictures) }
+	}
+	if o.only != "labeler" {
+		b, err := openBare(o)
 		if err != nil {
 			return err
 		}
-		if round == 0 {
-			continue
-		}
-		fmt.Fprintf(os.Stdout, "| bare | %.2f | %.3f | |\n| labeler | %.2f | %.3f | %.0f%% |\n", b.rate, b.cpu, l.rate, l.cpu, 100*l.busy)
-		ratios = append(ratios, l.rate/b.rate)
+		defer b.close()
+		bare = func(ctx context.Context) error { return b.run(ctx, len(pictures)) }
 	}
-	slices.Sort(ratios)
-	fmt.Fprintf(os.Stdout, "labeler / bare: %.3f (%.3f-%.3f)\n", ratios[len(ratios)/2], ratios[0], ratios[len(ratios)-1])
+	if err := compare(ctx, o, bare, labeler); err != nil {
+		return err
+	}
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return err
 	}
 	fmt.Fprintf(os.Stdout, "peak resident: %.0f MB\n", float64(u.Maxrss)/1e3)
+	return nil
+}
+
+// compare prints a row for each turn of those that are to be measured.
+func compare(ctx context.Context, o options, bare, labeler func(context.Context) error) error {
+	turn := func(what string, work func(context.Context) error, quiet bool) (result, error) {
+		if work == nil {
+			return result{}, nil
+		}
+		r, err := measure(ctx, o.pictures, work)
+		if err == nil && !quiet {
+			fmt.Fprintf(os.Stdout, "| %s | %.3g | %.3f | %.0f%% |\n", what, r.rate, r.cpu, 100*r.busy)
+		}
+		return r, err
+	}
+	fmt.Fprintln(os.Stdout, "| what | pictures/s | CPU s a picture | device busy |\n| --- | --- | --- | --- |")
+	var ratios []float64
+	for round := range o.rounds + 1 { // the first warms up
+		b, err := turn("bare", bare, round == 0)
+		if err != nil {
+			return err
+		}
+		l, err := turn("labeler", labeler, round == 0)
+		if err != nil {
+			return err
+		}
+		if round > 0 {
+			ratios = append(ratios, l.rate/b.rate)
+		}
+	}
+	if o.only == "" {
+		slices.Sort(ratios)
+		fmt.Fprintf(os.Stdout, "labeler / bare: %.3f (%.3f-%.3f)\n", ratios[len(ratios)/2], ratios[0], ratios[len(ratios)-1])
+	}
 	return nil
 }
 
@@ -134,10 +162,16 @@ func cpuSeconds() float64 {
 
 // bareNetworks are a card's networks with tensors of a batch ready for each.
 type bareNetworks struct {
-	sessions []*gpu.Session
-	inputs   []map[string]gpu.Tensor
-	batch    int
-	at       int // runs at once
+	runs  []bareRun
+	batch int
+	at    int // runs at once
+}
+
+// bareRun is a network that a picture goes through some times.
+type bareRun struct {
+	session *gpu.Session
+	inputs  map[string]gpu.Tensor
+	times   int
 }
 
 func openBare(o options) (*bareNetworks, error) {
@@ -157,28 +191,66 @@ func openBare(o options) (*bareNetworks, error) {
 	if devices[0].Kind != gpu.CPU {
 		b.batch, b.at = max(8, o.batch), 2
 	}
-	for _, n := range c.Networks {
-		f, ok := c.File(n.File)
-		size := n.Input.Resize.Size
-		if !ok || len(size) != 2 {
-			return nil, fmt.Errorf("%s takes no fixed size: nothing to compare with", n.File)
+	add := func(file string, times int, shapes map[string][]int64) error {
+		f, ok := c.File(file)
+		if !ok {
+			return fmt.Errorf("%s is not among the card's files", file)
 		}
 		s, err := rt.NewSession(c.FilePath(f), gpu.SessionOptions{Device: devices[0]})
 		if err != nil {
+			return err
+		}
+		b.runs = append(b.runs, bareRun{s, b.tensors(s, shapes), times})
+		return nil
+	}
+	if w := c.GeoWizard; w != nil {
+		for file, shapes := range w.Faces() {
+			times := 1
+			if file == w.UNet {
+				times = geowizard.DefaultSteps
+			}
+			if err := add(file, times, shapes); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, n := range c.Networks {
+		size := n.Input.Resize.Size
+		if len(size) != 2 {
+			return nil, fmt.Errorf("%s takes no fixed size: nothing to compare with", n.File)
+		}
+		if err := add(n.File, 1, map[string][]int64{n.Input.Name: {3, int64(size[0]), int64(size[1])}}); err != nil {
 			return nil, err
 		}
-		shape := []int64{int64(b.batch), 3, int64(size[0]), int64(size[1])}
-		data := make([]float32, b.batch*3*size[0]*size[1])
-		for i := range data {
-			data[i] = float32(i%251) / 251
-		}
-		b.sessions = append(b.sessions, s)
-		b.inputs = append(b.inputs, map[string]gpu.Tensor{n.Input.Name: {Shape: shape, Data: data}})
-	}
-	if len(b.sessions) == 0 {
-		return nil, fmt.Errorf("%s has no networks of one picture (%s)", o.model, strings.Join(c.Tasks, ", "))
 	}
 	return b, nil
+}
+
+// tensors are a session's inputs of a batch of rows of these shapes: whole numbers
+// where the row has no dimensions.
+func (b *bareNetworks) tensors(s *gpu.Session, shapes map[string][]int64) map[string]gpu.Tensor {
+	inputs := map[string]gpu.Tensor{}
+	for _, in := range s.Inputs() {
+		name, shape := in.Name, slices.Clone(shapes[in.Name])
+		size := int64(b.batch)
+		for i, d := range shape {
+			if d < 0 {
+				d, shape[i] = in.Shape[1+i], in.Shape[1+i]
+			}
+			size *= d
+		}
+		t := gpu.Tensor{Shape: append([]int64{int64(b.batch)}, shape...)}
+		if len(shape) == 0 {
+			t.Int64 = make([]int64, size)
+		} else {
+			t.Data = make([]float32, size)
+			for i := range t.Data {
+				t.Data[i] = float32(i%251) / 251
+			}
+		}
+		inputs[name] = t
+	}
+	return inputs
 }
 
 // run runs every network on n pictures.
@@ -187,9 +259,11 @@ func (b *bareNetworks) run(ctx context.Context, n int) error {
 	work.SetLimit(b.at)
 	for range (n + b.batch - 1) / b.batch {
 		work.Go(func() error {
-			for i, s := range b.sessions {
-				if _, err := s.Run(ctx, b.inputs[i]); err != nil {
-					return err
+			for _, r := range b.runs {
+				for range r.times {
+					if _, err := r.session.Run(ctx, r.inputs); err != nil {
+						return err
+					}
 				}
 			}
 			return nil
@@ -199,7 +273,7 @@ func (b *bareNetworks) run(ctx context.Context, n int) error {
 }
 
 func (b *bareNetworks) close() {
-	for _, s := range b.sessions {
-		_ = s.Close() // the process ends
+	for _, r := range b.runs {
+		_ = r.session.Close() // the process ends
 	}
 }
