@@ -37,8 +37,14 @@ type FrozenError struct {
 }
 
 func (e *FrozenError) Error() string {
-	return fmt.Sprintf("%s: this dataset was made otherwise: %s (leave the setting out, or use a new dataset folder)",
-		e.Stage, strings.Join(e.Differences, "; "))
+	advice := "leave the setting out, or use a new dataset folder"
+	if e.VersionsOnly {
+		advice = "add to it where it was made, or use a new dataset folder"
+	}
+	if strings.HasPrefix(e.Stage, "label/") {
+		advice += ", or have micodata label --again make the labels anew"
+	}
+	return fmt.Sprintf("%s: this dataset was made otherwise: %s (%s)", e.Stage, strings.Join(e.Differences, "; "), advice)
 }
 
 // Freeze records a stage's settings, or checks them against the recorded ones
@@ -67,9 +73,15 @@ func (s Stage) differsFrom(old Stage, stage string) error {
 	}
 	diffs := differences(old.Settings, s.Settings)
 	e := &FrozenError{Stage: stage, VersionsOnly: len(diffs) == 0}
+	if len(diffs) > 0 {
+		e.Differences = diffs // versions may follow from settings, as a model's do
+		return e
+	}
 	for _, name := range sortedKeys(old.Versions, s.Versions) {
-		if old.Versions[name] != s.Versions[name] {
-			diffs = append(diffs, fmt.Sprintf("%s: the dataset has %q, this machine %q", name, old.Versions[name], s.Versions[name]))
+		have, here := old.Versions[name], s.Versions[name]
+		if have != here {
+			have, here = unlike(have, here)
+			diffs = append(diffs, fmt.Sprintf("%s: the dataset has %q, this machine %q", name, have, here))
 		}
 	}
 	if len(diffs) == 0 {
@@ -78,6 +90,15 @@ func (s Stage) differsFrom(old Stage, stage string) error {
 	}
 	e.Differences = diffs
 	return e
+}
+
+// unlike leaves of two texts the words that are not in both.
+func unlike(a, b string) (string, string) {
+	rest := func(a, b string) string {
+		others := strings.Fields(b)
+		return strings.Join(slices.DeleteFunc(strings.Fields(a), func(w string) bool { return slices.Contains(others, w) }), " ")
+	}
+	return rest(a, b), rest(b, a)
 }
 
 // newStage brings settings into the form they have after a trip through JSON, so

@@ -141,6 +141,31 @@ func Begun(ctx context.Context, s storage.Store, stage string) (bool, error) {
 	return len(records) > 0, err
 }
 
+// Discard removes the parts of a stage and the record of what they cost, so that
+// it can be frozen otherwise. A call that was cut short can be repeated; what is
+// left by then is as it was.
+func Discard(ctx context.Context, s storage.Store, stage string) error {
+	parts, err := Parts(ctx, s, stage)
+	if err != nil {
+		return err
+	}
+	for _, part := range parts {
+		if err := s.Delete(ctx, PartName(stage, part)); err != nil {
+			return err
+		}
+	}
+	records, err := s.List(ctx, costFolder+stage+"/")
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		if err := s.Delete(ctx, r.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // saveStage commits a stage's settings or checks those that are there.
 func saveStage(ctx context.Context, s storage.Store, stage string, st Stage) error {
 	data, err := json.MarshalIndent(savedStage{SchemaVersion, st}, "", "  ")

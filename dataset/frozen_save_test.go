@@ -208,3 +208,38 @@ func TestCheckPart(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A stage that is discarded is frozen otherwise; the others stay.
+func TestDiscard(t *testing.T) {
+	ctx, s := context.Background(), store(t)
+	f := load(t, s)
+	if err := errors.Join(freeze(f, s, StageDepth, 1), freeze(f, s, StageNormal, 1)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{PartName(StageDepth, 0), PartName(StageDepth, 7), costFolder + StageDepth + "/part-00000.json", PartName(StageNormal, 0)} {
+		if err := storage.WriteAll(ctx, s, name, storage.Exclusive, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var frozen *FrozenError
+	if err := freeze(load(t, s), s, StageDepth, 2); !errors.As(err, &frozen) {
+		t.Fatalf("got %v", err)
+	}
+	if err := Discard(ctx, s, StageDepth); err != nil {
+		t.Fatal(err)
+	}
+	f = load(t, s)
+	delete(f.Stages, StageDepth)
+	if err := freeze(f, s, StageDepth, 2); err != nil {
+		t.Error(err)
+	}
+	if err := freeze(load(t, s), s, StageNormal, 2); !errors.As(err, &frozen) || !strings.Contains(err.Error(), "label --again") {
+		t.Errorf("the other stage: %v", err)
+	}
+}
+
+func TestUnlikeWords(t *testing.T) {
+	if a, b := unlike("geometry=2 model=a weights=1", "geometry=2 model=b weights=1"); a != "model=a" || b != "model=b" {
+		t.Errorf("got %q and %q", a, b)
+	}
+}

@@ -124,11 +124,16 @@ func (s *Isolated) Revive(ctx context.Context) error {
 	if s.child == nil {
 		return ErrClosed
 	}
-	if s.revivals++; s.revivals > maxRevivals {
-		return fmt.Errorf("given up after %d new starts of %s", maxRevivals, s.options.Device)
-	}
 	_ = s.child.end() // it holds the card's memory until it is gone
-	return s.load(ctx)
+	for {
+		if s.revivals++; s.revivals > maxRevivals {
+			return fmt.Errorf("given up after %d new starts of %s", maxRevivals, s.options.Device)
+		}
+		err := s.load(ctx)
+		if err == nil || ctx.Err() != nil || !errors.Is(err, ErrDeviceLost) {
+			return err
+		}
+	}
 }
 
 // Close ends the child.

@@ -27,7 +27,7 @@ type device struct {
 
 	// alone is held for writing by a run that must have the device's memory to itself.
 	alone sync.RWMutex
-	busy  account
+	busy  *account
 }
 
 // serve is one of the device's lanes: it takes batches until the pool or the
@@ -136,7 +136,7 @@ func (d *device) try(batch []*row, memory sync.Locker) (outputs map[string]Tenso
 	ctx, stop := whileWanted(d.pool.ctx, batch)
 	defer stop()
 	inputs := join(batch)
-	spent := d.busy.begin(d.pool.options.Now)
+	spent := d.busy.begin()
 	outputs, err = d.runner.Run(ctx, inputs)
 	share := spent() / time.Duration(len(batch))
 	for _, r := range batch {

@@ -43,8 +43,8 @@ type PoolOptions struct {
 	// Runs is how many runs a device has in work at once; default 1. A second
 	// copies its rows while the first one computes.
 	Runs int
-	// Now is a clock for the accounts of [WithMeter]; nil for none.
-	Now func() time.Time
+	// Accounts are what [WithMeter] reads; nil for none.
+	Accounts *Accounts
 }
 
 // Pool spreads rows over devices that have the same model. Callers come from many
@@ -91,7 +91,7 @@ func NewPool(runners []Runner, o PoolOptions) *Pool {
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.opening, p.shut = context.WithCancel(p.ctx)
 	for _, r := range runners {
-		d := &device{pool: p, runner: r, limits: map[string]int{}}
+		d := &device{pool: p, runner: r, limits: map[string]int{}, busy: o.Accounts.device(r.Device())}
 		p.alive++
 		for range o.Runs {
 			p.lanes.Go(d.serve)

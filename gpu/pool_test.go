@@ -354,7 +354,7 @@ func TestMeterSharesTheDevice(t *testing.T) {
 	var clock atomic.Int64
 	now := func() time.Time { return time.Unix(clock.Load(), 0) }
 	b := &bench{before: func(int) error { clock.Add(6); return nil }}
-	p := pool(t, PoolOptions{Batch: 2, Wait: time.Hour, Now: now}, b)
+	p := pool(t, PoolOptions{Batch: 2, Wait: time.Hour, Accounts: NewAccounts(now)}, b)
 	var meters [2]Meter
 	var both sync.WaitGroup
 	for i := range meters {
@@ -370,11 +370,16 @@ func TestMeterSharesTheDevice(t *testing.T) {
 			t.Errorf("caller %d: %v of the 6 s, want half", i, got)
 		}
 	}
+	// So do two pools on one device, and not on two.
+	accounts := NewAccounts(now)
+	if gpu := (Device{Kind: CUDA}); accounts.device(gpu) != accounts.device(gpu) || accounts.device(gpu) == accounts.device(Device{Kind: CUDA, ID: 1}) {
+		t.Error("accounts are not by device")
+	}
 	// Two runs at once share the time that they overlap.
-	var a account
-	first := a.begin(now)
+	a := account{now: now}
+	first := a.begin()
 	clock.Add(2)
-	second := a.begin(now)
+	second := a.begin()
 	clock.Add(4)
 	if got := first(); got != 4*time.Second {
 		t.Errorf("the first run: %v, want 2 s alone and half of 4", got)

@@ -210,9 +210,9 @@ var outOfMemory = []string{
 }
 
 // deviceLost are the words by which ONNX Runtime 1.27 reports any other failure
-// of CUDA and its libraries. After most of them the card's context is of no more
-// use to the process.
-var deviceLost = []string{"CUDA failure", "CUDA error", "CUDNN failure", "CUBLAS failure", "CUFFT failure", "TensorRT EP failed"}
+// of CUDA and its libraries (convolutions run through cuDNN's frontend, CUDNN_FE).
+// After most of them the card's context is of no more use to the process.
+var deviceLost = []string{"CUDA failure", "CUDA error", "CUDNN failure", "CUDNN_FE failure", "CUBLAS failure", "CUFFT failure", "TensorRT EP failed"}
 
 // fault turns an error of the binding into one of ours.
 func fault(step string, err error) error {

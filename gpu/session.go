@@ -157,6 +157,9 @@ func appendCUDA(options *ort.SessionOptions, d Device) error {
 	return errors.Join(err, cuda.Destroy())
 }
 
+// noTF32 is read by CUDA's libraries: "0" forbids TF32.
+const noTF32 = "NVIDIA_TF32_OVERRIDE"
+
 // appendTensorRT lets TensorRT take what it can of a network. It compiles that for
 // the card, for minutes, and keeps it in the user's cache folder.
 func appendTensorRT(options *ort.SessionOptions, d Device) error {
@@ -167,6 +170,12 @@ func appendTensorRT(options *ort.SessionOptions, d Device) error {
 	trt, err := ort.NewTensorRTProviderOptions()
 	if err != nil {
 		return err
+	}
+	// It has no option for it.
+	if _, ok := os.LookupEnv(noTF32); !ok {
+		if err := os.Setenv(noTF32, "0"); err != nil {
+			return errors.Join(err, trt.Destroy())
+		}
 	}
 	err = trt.Update(map[string]string{
 		"device_id":               strconv.Itoa(d.ID),

@@ -219,6 +219,26 @@ func TestCloseWaitsAndThenRefuses(t *testing.T) {
 	}
 }
 
+// What libraries of CUDA say is told apart: a smaller batch helps, another device
+// helps, or nothing.
+func TestFaults(t *testing.T) {
+	for text, want := range map[string]error{
+		"CUDNN_FE failure 11: CUDNN_BACKEND_API_FAILED ; GPU=0":                        ErrDeviceLost,
+		"CUDA failure 700: an illegal memory access was encountered ; GPU=0":           ErrDeviceLost,
+		"CUBLAS failure 13: CUBLAS_STATUS_EXECUTION_FAILED ; GPU=0":                    ErrDeviceLost,
+		"CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0":                         ErrOutOfMemory,
+		"Failed to allocate memory for requested buffer of size 8":                     ErrOutOfMemory,
+		"Non-zero status code returned while running Conv node. Input channels C is 4": nil,
+	} {
+		err := fault("run", errors.New(text))
+		for _, kind := range []error{ErrDeviceLost, ErrOutOfMemory} {
+			if errors.Is(err, kind) != (kind == want) {
+				t.Errorf("%q gave %v", text, err)
+			}
+		}
+	}
+}
+
 func TestSelect(t *testing.T) {
 	r := open(t)
 	devices, note, err := r.Select("auto")

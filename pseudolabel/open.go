@@ -70,6 +70,9 @@ func Open(ctx context.Context, o Options) (Geometer, error) {
 		}
 	}
 	loader := loader{card: c, options: o, runtime: rt, devices: devices, onGPU: l.onGPU}
+	if o.Now != nil {
+		loader.accounts = gpu.NewAccounts(o.Now)
+	}
 	if c.Runner == card.GeoWizardRunner {
 		w, err := loader.wizard(ctx, o.GeoWizard)
 		if err != nil {
@@ -111,6 +114,11 @@ func selectDevices(ctx context.Context, rt *gpu.Runtime, o Options) (devices []g
 // newLabeler makes what does not depend on the kind of model.
 func newLabeler(c *card.Card, o Options, rt *gpu.Runtime, devices []gpu.Device, note string) *labeler {
 	l := &labeler{maxPixels: o.MaxPixels, acquire: o.Acquire, onGPU: devices[0].Kind != gpu.CPU}
+	if l.onGPU {
+		// Slots of its own: shared ones are held by other work for minutes, and a
+		// waiting GPU is dearer than a crowded CPU.
+		l.acquire = ownSlots(o.Workers)
+	}
 	names := make([]string, len(devices))
 	for i, d := range devices {
 		names[i] = d.String()
@@ -134,12 +142,17 @@ func newLabeler(c *card.Card, o Options, rt *gpu.Runtime, devices []gpu.Device, 
 	if l.depth != nil {
 		l.info.DepthKind = l.depth.Kind
 	}
-	l.fingerprint = fmt.Sprintf("geometry=%d model=%s weights=%s card=%s onnxruntime=%s/%.12s device=%s threads=%d",
-		arithmetic, c.Name, l.info.WeightsSHA256, rules(c), rt.Version(), rt.SHA256(), devices[0].Kind, o.Threads)
-	if l.onGPU {
-		l.fingerprint += fmt.Sprintf(" batch=%d", batchSize(o, true))
+	l.fingerprint = fmt.Sprintf("geometry=%d %s onnxruntime=%s/%.12s device=%s threads=%d", arithmetic, Identity(c), rt.Version(), rt.SHA256(), devices[0].Kind, o.Threads)
+	if n := batchSize(o, l.onGPU); n > 1 {
+		l.fingerprint += fmt.Sprintf(" batch=%d", n)
 	}
 	return l
+}
+
+// Identity is what a model's fingerprint says of its card: its name, its weights and
+// how they are to be used.
+func Identity(c *card.Card) string {
+	return fmt.Sprintf("model=%s weights=%s card=%s", c.Name, c.WeightsSHA256(), rules(c))
 }
 
 // rules hashes what a card says about the arithmetic, not its words.
@@ -168,11 +181,12 @@ func batchSize(o Options, onGPU bool) int {
 
 // loader loads a model's networks onto devices.
 type loader struct {
-	card    *card.Card
-	options Options
-	runtime *gpu.Runtime
-	devices []gpu.Device
-	onGPU   bool
+	card     *card.Card
+	options  Options
+	runtime  *gpu.Runtime
+	devices  []gpu.Device
+	onGPU    bool
+	accounts *gpu.Accounts // nil: none are kept
 }
 
 // dense loads the networks of a card.
@@ -225,7 +239,7 @@ func (l *loader) pool(ctx context.Context, file string, outputs []string, rows m
 	o := gpu.PoolOptions{Batch: batchSize(l.options, l.onGPU), Runs: l.options.Workers}
 	if l.onGPU {
 		// A second run copies its pictures while the first one computes.
-		o.Runs, o.Wait, o.Now = 2, batchWait, l.options.Now
+		o.Runs, o.Wait, o.Accounts = 2, batchWait, l.accounts
 	}
 	if in := sessions[0].Inputs(); len(in) > 0 && len(in[0].Shape) > 0 && in[0].Shape[0] == 1 {
 		o.Batch = 1 // exported for one picture

@@ -93,7 +93,8 @@ type Options struct {
 	// one core busy. Default 1.
 	Workers int
 	// Acquire waits for a CPU slot that other work shares; release gives it back.
-	// Each picture takes one while the CPU works on it. nil: Workers slots of its own.
+	// Each picture takes one while the CPU works on it. nil, and always where a GPU
+	// must not wait for other work: Workers slots of its own.
 	Acquire func(ctx context.Context) (release func(), err error)
 	// MaxPixels is the largest picture that is decoded. Default 64 Mi, an 8K frame
 	// with room; a pixel takes 5 to 7 bytes decoded, and up to 12 more while a

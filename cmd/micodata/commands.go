@@ -130,6 +130,7 @@ func (a *app) extractCommand() *cobra.Command {
 func (a *app) labelCommand() *cobra.Command {
 	geo, label, work := defaultGeometry(), defaultLabels(), workFlags{}
 	var only []string
+	again := false
 	cmd := &cobra.Command{
 		Use:   "label DATASET [--only NAME]",
 		Short: "Estimate depth and normals of the clips' key frames, or of all their frames",
@@ -140,6 +141,7 @@ func (a *app) labelCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			s.again = again
 			if len(only) > 0 {
 				label.Labels = only
 			}
@@ -162,6 +164,7 @@ func (a *app) labelCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringSliceVar(&only, "only", nil, "these labelers only: depth, normal")
+	cmd.Flags().BoolVar(&again, "again", false, "where labels were made otherwise, with another model for one, remove them and make them anew")
 	bind(cmd.Flags(), &geo)
 	bind(cmd.Flags(), &label)
 	bind(cmd.Flags(), &work)

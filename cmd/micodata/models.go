@@ -48,6 +48,7 @@ type modelFlags struct {
 	Device   string        `json:"device"`
 	Isolate  bool          `json:"gpu_isolate"`
 	Timeout  time.Duration `json:"gpu_timeout"`
+	Batch    int           `json:"batch_size"`
 	ORTLib   string        `json:"ort_lib"`
 }
 
@@ -55,7 +56,7 @@ func defaultModels() modelFlags { return modelFlags{Device: "auto", Timeout: gpu
 
 // options are those of a model in one of some folders.
 func (m modelFlags) options(name string, dirs []string) pseudolabel.Options {
-	return pseudolabel.Options{Model: name, ModelDirs: dirs, Device: m.Device, ORTLibrary: m.ORTLib, Isolation: m.isolation()}
+	return pseudolabel.Options{Model: name, ModelDirs: dirs, Device: m.Device, ORTLibrary: m.ORTLib, BatchSize: m.Batch, Isolation: m.isolation()}
 }
 
 // modelLine is a model in a listing.

@@ -32,6 +32,20 @@ func (w *workFlags) workers() int {
 	return runtime.NumCPU()
 }
 
+// maxWorkers bounds what is worked on at once: each worker takes memory and
+// processes, and no machine has more cores.
+const maxWorkers = 4096
+
+func (w *workFlags) validate() error {
+	if w.Workers < 0 || w.Workers > maxWorkers {
+		return usagef("--workers %d: want a number from 1 to %d, or 0 for one a core", w.Workers, maxWorkers)
+	}
+	if fi, err := os.Stat(w.tempDir()); err != nil || !fi.IsDir() {
+		return usagef("--temp-dir %s: no such folder", w.tempDir())
+	}
+	return nil
+}
+
 func (w *workFlags) tempDir() string {
 	if w.TempDir != "" {
 		return w.TempDir
@@ -48,13 +62,14 @@ type session struct {
 	frozen *dataset.Frozen
 	tools  ffmpeg.Tools
 	slots  *engine.Slots // shared by all CPU work
+	again  bool          // label anew what was labelled otherwise
 	meters *meters       // nil: nobody asked
 }
 
 // open opens the dataset in dir. An existing one is wanted unless create is set.
 func (a *app) open(ctx context.Context, flags *pflag.FlagSet, work *workFlags, dir string, create bool) (*session, error) {
-	if work.Workers < 0 {
-		return nil, usagef("--workers %d: want a number from 1, or 0 for one a core", work.Workers)
+	if err := work.validate(); err != nil {
+		return nil, err
 	}
 	if err := checkFolder(dir, "dataset.json", create); err != nil {
 		return nil, err
@@ -136,6 +151,10 @@ func checkFolder(dir, mark string, create bool) error {
 
 // runStages takes parts through stages and shows their progress.
 func (s *session) runStages(ctx context.Context, total int, parts partSource, stages []engine.Stage) error {
+	// Not before: a command that is refused leaves nothing.
+	if err := s.frozen.Save(ctx, s.store); err != nil {
+		return err
+	}
 	p := s.app.newProgress(total, stages)
 	onPart := p.part
 	if s.meters != nil {

@@ -48,7 +48,8 @@ func (s *ingestSettings) Validate() error {
 }
 
 // freeze adopts what the dataset was frozen with for every setting that was not
-// given, and records or checks the result.
+// given, and records or checks the result. Labels that were made otherwise are
+// discarded if that was asked for.
 func (s *session) freeze(ctx context.Context, stage string, settings any, versions map[string]string, upstream string) (string, error) {
 	if err := s.adopt(ctx, stage, settings); err != nil {
 		return "", err
@@ -69,11 +70,21 @@ func (s *session) freeze(ctx context.Context, stage string, settings any, versio
 			return st.Fingerprint, nil // nothing is added to it, so nothing can differ
 		}
 	}
-	if err != nil {
-		return "", err
+	if frozen != nil && strings.HasPrefix(stage, labelFolder) {
+		if !s.again {
+			return "", err
+		}
+		if err := dataset.Discard(ctx, s.store, stage); err != nil {
+			return "", err
+		}
+		delete(s.frozen.Stages, stage)
+		st, err = s.frozen.Freeze(stage, settings, versions, upstream)
 	}
-	return st.Fingerprint, s.frozen.Save(ctx, s.store)
+	return st.Fingerprint, err
 }
+
+// labelFolder is where the stages of labelers are.
+const labelFolder = "label/"
 
 // adopt fills settings whose flags were not given with what a stage was frozen
 // with.
@@ -264,6 +275,9 @@ func (g *geometrySettings) Validate() error {
 	if g.Geometry != geometryOfImage && g.Geometry != geometryOfFrames {
 		return fmt.Errorf("geometry %q: want %s or %s", g.Geometry, geometryOfImage, geometryOfFrames)
 	}
+	if g.Steps < 1 || g.Ensemble < 1 {
+		return fmt.Errorf("geowizard_steps %d and geowizard_ensemble %d: want 1 and more", g.Steps, g.Ensemble)
+	}
 	return g.settings().Validate()
 }
 
@@ -325,6 +339,13 @@ func (s *session) labelStages(ctx context.Context, geo *geometrySettings, flags 
 				return nil, err
 			}
 		}
+		dropped, err := forget(&own, flags.ModelDir)
+		if err != nil {
+			return nil, err
+		}
+		if dropped && len(order) == 0 {
+			s.app.note("model " + own.Model + " is no GeoWizard: its settings (geowizard_..., seed) have no effect")
+		}
 		if sharing[own] == nil {
 			order = append(order, own)
 		}
@@ -375,8 +396,52 @@ func modelDirs(given []string) ([]string, error) {
 	return nil, &missingError{[]string{fmt.Sprintf("a folder for the built-in model: %v; set XDG_CACHE_HOME to one", errors.Join(problems...))}}
 }
 
+// forget drops the settings of GeoWizard where another model has no use for them,
+// and tells whether there were any.
+func forget(g *geometrySettings, dirs []string) (dropped bool, err error) {
+	c, err := card.Find(g.Model, dirs)
+	if err != nil || c.GeoWizard != nil {
+		return false, err
+	}
+	dropped = g.wizardSettings != defaultWizard()
+	g.wizardSettings = defaultWizard()
+	return dropped, nil
+}
+
+// labelled is the stage of outputs all of whose parts are there, made by the same
+// model with the same settings; nil if they are not. It needs the model's card and
+// nothing that runs it.
+func (s *session) labelled(ctx context.Context, l *labelers, geo geometrySettings, outputs []string, dirs []string) (*engine.Stage, error) {
+	c, err := card.Find(geo.Model, dirs)
+	if err != nil {
+		return nil, err
+	}
+	for _, out := range outputs {
+		complete, err := s.complete(ctx, out)
+		if err != nil || !complete {
+			return nil, err
+		}
+		old := s.frozen.Stages[out]
+		if _, err := s.frozen.Freeze(out, &geo, old.Versions, dataset.StageExtract); err != nil || !strings.Contains(old.Versions["model"], pseudolabel.Identity(c)) {
+			return nil, nil // another model or other settings: whoever opens it says so
+		}
+	}
+	for _, out := range outputs {
+		l.models = append(l.models, shards.Model{Name: c.Name, Task: path.Base(out), License: c.Licence, WeightsSHA256: c.WeightsSHA256()})
+	}
+	return &engine.Stage{Name: labelName(outputs), Outputs: outputs, Run: func(context.Context, engine.Part) (dataset.Report, error) {
+		return dataset.Report{}, errors.New("labels were removed while this ran: run the same command again")
+	}}, nil
+}
+
 // addModel opens one model for some outputs.
 func (s *session) addModel(ctx context.Context, l *labelers, geo geometrySettings, outputs []string, flags labelFlags) error {
+	if done, err := s.labelled(ctx, l, geo, outputs, flags.ModelDir); err != nil {
+		return err
+	} else if done != nil {
+		l.stages = append(l.stages, *done)
+		return nil
+	}
 	o := flags.options(geo.Model, flags.ModelDir)
 	o.GeoWizard = geo.settings()
 	o.Workers, o.Acquire, o.Now = s.work.workers(), s.slots.Acquire, time.Now
@@ -404,12 +469,13 @@ func (s *session) addModel(ctx context.Context, l *labelers, geo geometrySetting
 			env.NormalFingerprint = fp
 		}
 	}
-	stage := engine.Stage{Name: stageLabel, Outputs: outputs,
+	stage := engine.Stage{Name: labelName(outputs), Outputs: outputs,
 		Run: func(ctx context.Context, p engine.Part) (dataset.Report, error) {
 			if err := s.frozen.CheckPart(ctx, s.store, dataset.StageExtract, p.Index); err != nil {
 				return dataset.Report{}, err
 			}
 			told.Do(func() {
+				s.app.note(fmt.Sprintf("%s: by model %s on %s", labelName(outputs), info.Name, info.Device))
 				if info.DeviceNote != "" {
 					s.app.note(info.DeviceNote)
 				}
@@ -420,16 +486,18 @@ func (s *session) addModel(ctx context.Context, l *labelers, geo geometrySetting
 			}
 			return s.recount(ctx, outputs[0], p.Index, report)
 		}}
-	if len(outputs) == 1 {
-		stage.Name = outputs[0]
-	}
 	l.stages = append(l.stages, stage)
 	return nil
 }
 
-// stageLabel names the joint work of the depth and normal labelers in progress
-// and accounts; their parts are their own.
-const stageLabel = "label"
+// labelName names the work of labelers in progress and accounts, which may be
+// joint; their parts are their own.
+func labelName(outputs []string) string {
+	if len(outputs) == 1 {
+		return outputs[0]
+	}
+	return "label"
+}
 
 // outputs are the label stages that were asked for.
 func (l labelFlags) outputs() ([]string, error) {

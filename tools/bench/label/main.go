@@ -97,11 +97,11 @@ func compare(ctx context.Context, o options, bare, labeler func(context.Context)
 		}
 		r, err := measure(ctx, o.pictures, work)
 		if err == nil && !quiet {
-			fmt.Fprintf(os.Stdout, "| %s | %.3g | %.3f | %.0f%% |\n", what, r.rate, r.cpu, 100*r.busy)
+			fmt.Fprintf(os.Stdout, "| %s | %.3g | %.0f | %.3f | %.0f%% |\n", what, r.rate, 3600*r.rate, r.cpu, 100*r.busy)
 		}
 		return r, err
 	}
-	fmt.Fprintln(os.Stdout, "| what | pictures/s | CPU s a picture | device busy |\n| --- | --- | --- | --- |")
+	fmt.Fprintln(os.Stdout, "| what | pictures/s | clips an hour (a key frame each) | CPU s a picture | device busy |\n| --- | --- | --- | --- | --- |")
 	var ratios []float64
 	for round := range o.rounds + 1 { // the first warms up
 		b, err := turn("bare", bare, round == 0)

@@ -37,7 +37,7 @@ labeler() {
 	done
 	wait
 	cat "$folder/bare.txt" "$folder/labeler.txt"
-	awk -F'|' '$2 ~ /bare|labeler/ { n[$2]++; s[$2] += $4 } END { printf "bare / labeler, CPU s a picture: %.3f\n", s[" bare "] / n[" bare "] / (s[" labeler "] / n[" labeler "]) }' "$folder/bare.txt" "$folder/labeler.txt"
+	awk -F'|' '$2 ~ /bare|labeler/ { n[$2]++; s[$2] += $5 } END { printf "bare / labeler, CPU s a picture: %.3f\n", s[" bare "] / n[" bare "] / (s[" labeler "] / n[" labeler "]) }' "$folder/bare.txt" "$folder/labeler.txt"
 }
 
 torch random-dpt --family omnidata --seconds 90
