@@ -372,7 +372,8 @@ func TestMeterSharesTheDevice(t *testing.T) {
 	}
 	// So do two pools on one device, and not on two.
 	accounts := NewAccounts(now)
-	if gpu := (Device{Kind: CUDA}); accounts.device(gpu) != accounts.device(gpu) || accounts.device(gpu) == accounts.device(Device{Kind: CUDA, ID: 1}) {
+	first0, again0, other := accounts.device(Device{Kind: CUDA}), accounts.device(Device{Kind: CUDA}), accounts.device(Device{Kind: CUDA, ID: 1})
+	if first0 != again0 || first0 == other {
 		t.Error("accounts are not by device")
 	}
 	// Two runs at once share the time that they overlap.

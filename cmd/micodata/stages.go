@@ -422,8 +422,9 @@ func (s *session) labelled(ctx context.Context, l *labelers, geo geometrySetting
 			return nil, err
 		}
 		old := s.frozen.Stages[out]
-		if _, err := s.frozen.Freeze(out, &geo, old.Versions, dataset.StageExtract); err != nil || !strings.Contains(old.Versions["model"], pseudolabel.Identity(c)) {
-			return nil, nil // another model or other settings: whoever opens it says so
+		_, differs := s.frozen.Freeze(out, &geo, old.Versions, dataset.StageExtract)
+		if same := differs == nil && strings.Contains(old.Versions["model"], pseudolabel.Identity(c)); !same {
+			return nil, nil // whoever opens the model says how it differs
 		}
 	}
 	for _, out := range outputs {
