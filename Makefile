@@ -5,12 +5,14 @@ CACHE   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/micodata
 GOBIN   := $(CACHE)/bin
 LINT    := $(GOBIN)/golangci-lint
 LINT_VERSION := v2.15.0
+S3      := $(GOBIN)/versitygw
+S3_VERSION := v1.8.0
 VENV    := $(CACHE)/consumers-venv
 V2D     := $(CACHE)/video2dataset-venv
 EXPORT  := $(CACHE)/export-venv
 SAMPLES := testdata/media
 
-.PHONY: setup setup-gpu build test unit tidy lint nocgo consumers demo bench bench-label bench-video2dataset parity fuzz golden export-env test-export clean
+.PHONY: setup setup-gpu setup-s3 build test unit tidy lint nocgo consumers demo bench bench-label bench-video2dataset parity fuzz golden export-env test-export clean
 
 # go knows what has changed, embedded models and templates too.
 build:
@@ -24,8 +26,14 @@ setup:
 setup-gpu:
 	@tools/setup/gpu.sh
 
+# The S3 server that tests run against (versitygw over a folder).
+setup-s3: $(S3)
+
+$(S3):
+	GOBIN=$(GOBIN) go install github.com/versity/versitygw/cmd/versitygw@$(S3_VERSION)
+
 # Everything that CI runs.
-test: setup tidy build lint nocgo unit consumers
+test: setup setup-s3 tidy build lint nocgo unit consumers
 
 tidy:
 	go mod tidy -diff
