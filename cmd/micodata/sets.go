@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -85,7 +84,7 @@ func (a *app) runCommand() *cobra.Command {
 			return usagef("run wants -o OUT, the folder for the training set")
 		}
 		if dir == "" {
-			dir = filepath.Join(out, datasetInSet)
+			dir = below(out, datasetInSet)
 		}
 		s, err := a.open(ctx, cmd.Flags(), &up.work, dir, true)
 		if err != nil {
@@ -114,10 +113,7 @@ func (s *session) build(ctx context.Context, up *upstream, settings *shards.Sett
 	if err := settings.Validate(); err != nil {
 		return usagef("%v", err)
 	}
-	if err := checkFolder(out, "", true); err != nil {
-		return err
-	}
-	store, err := storage.NewLocal(out)
+	store, err := openStore(ctx, out, shards.ManifestName, true)
 	if err != nil {
 		return err
 	}

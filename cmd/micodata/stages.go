@@ -22,6 +22,7 @@ import (
 	"micodata/pseudolabel/card"
 	"micodata/pseudolabel/geowizard"
 	"micodata/shards"
+	"micodata/storage"
 )
 
 type partSource = iter.Seq2[engine.Part, error]
@@ -142,13 +143,22 @@ func (s *session) ingestStage(ctx context.Context, settings *ingestSettings, htt
 	}
 	env := ingest.Env{Store: s.store, Tools: s.tools, Settings: settings.Settings, Fingerprint: fp, Workers: s.work.workers(), HTTP: http,
 		Folders: new(ingest.Folders),
-		TempDir: s.store.Path(""), // where a sweep finds what a crash leaves
+		TempDir: s.fetchDir(),
 		Warn:    func(uri string, err error) { s.app.note(uri + ": " + err.Error()) },
 	}
 	return engine.Stage{Name: dataset.StageIngest, Outputs: []string{dataset.StageIngest}, Fetches: true,
 		Run: func(ctx context.Context, p engine.Part) (dataset.Report, error) {
 			return ingest.Run(ctx, env, p.Index, p.Items.([]ingest.Item), p.Last)
 		}}, nil
+}
+
+// fetchDir is where downloads lie until their hash is known: in a dataset that is a
+// folder, where a sweep finds what a crash leaves.
+func (s *session) fetchDir() string {
+	if local, ok := s.store.(*storage.Local); ok {
+		return local.Path("")
+	}
+	return s.work.tempDir()
 }
 
 // listedParts cuts the list of sources into parts, and checks the parts that are
