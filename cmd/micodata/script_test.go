@@ -19,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"micodata/dataset"
+	"micodata/internal/s3test"
 	"micodata/internal/testmedia"
 	"micodata/shards"
 	"micodata/storage"
@@ -58,8 +59,24 @@ func TestScript(t *testing.T) {
 			"flip":    scriptFlip,
 			"garble":  scriptGarble,
 			"says":    scriptSays,
+			"s3":      scriptS3,
 		},
 	})
+}
+
+// s3 starts an object store with one bucket, a folder that BUCKET names.
+func scriptS3(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: s3")
+	}
+	server, stop, err := s3test.Launch(ts.MkAbs(".s3"))
+	ts.Check(err)
+	ts.Defer(stop)
+	for name, value := range s3test.Env(server.Endpoint) {
+		ts.Setenv(name, value)
+	}
+	ts.Setenv("BUCKET", filepath.Join(server.Dir, s3test.Bucket))
+	ts.Setenv("ACCESS_LOG", server.Log)
 }
 
 // media NAME FILE puts a file of the test catalogue into the script's folder.

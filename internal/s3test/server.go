@@ -4,6 +4,7 @@ package s3test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -33,7 +34,11 @@ type Server struct {
 // AWS's settings of this process at it.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	s := run(t)
+	s, stop, err := Launch(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
 	s.Use(t, s.Endpoint)
 	return s
 }
@@ -41,42 +46,41 @@ func Start(t testing.TB) *Server {
 // Use points AWS's settings of this process at an endpoint before the server.
 func (s *Server) Use(t testing.TB, endpoint string) {
 	t.Helper()
-	for name, value := range s.Env(endpoint) {
-		setenv(t, name, value)
+	for name, value := range Env(endpoint) {
+		t.Setenv(name, value)
+		if value == "" {
+			_ = os.Unsetenv(name) // t.Setenv puts it back
+		}
 	}
 }
 
 // Env are the settings by which AWS's tools find the server at an endpoint.
-func (s *Server) Env(endpoint string) map[string]string {
+func Env(endpoint string) map[string]string {
 	return map[string]string{"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": AccessKey, "AWS_SECRET_ACCESS_KEY": SecretKey,
 		"AWS_REGION": "us-east-1", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_PROFILE": "", "AWS_MAX_ATTEMPTS": ""}
 }
 
-func setenv(t testing.TB, name, value string) {
-	t.Setenv(name, value)
-	if value == "" {
-		_ = os.Unsetenv(name) // t.Setenv puts it back
-	}
-}
-
-func run(t testing.TB) *Server {
-	t.Helper()
+// Launch runs a server in a folder until stop is called.
+func Launch(dir string) (s *Server, stop func(), err error) {
 	program, err := find()
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
-	dir := t.TempDir()
-	for _, d := range []string{"data/" + Bucket, "versions", "sidecar", "iam"} {
+	for _, d := range []string{"data/" + Bucket, "sidecar"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
-			t.Fatal(err)
+			return nil, nil, err
 		}
 	}
-	s := &Server{Dir: filepath.Join(dir, "data"), Log: filepath.Join(dir, "access.log")}
+	s = &Server{Dir: filepath.Join(dir, "data"), Log: filepath.Join(dir, "access.log")}
 	log, err := os.Create(filepath.Join(dir, "server.log"))
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
-	address := freeAddress(t)
+	defer log.Close() // the server has it
+	address, err := freeAddress()
+	if err != nil {
+		return nil, nil, err
+	}
 	s.Endpoint = "http://" + address
 	// Attributes in files: not all folders for temporary files have extended ones.
 	cmd := exec.Command(program, "--port", address, "--access", AccessKey, "--secret", SecretKey, "--quiet",
@@ -84,32 +88,46 @@ func run(t testing.TB) *Server {
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	ended := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(ended) }()
-	t.Cleanup(func() {
+	stop = func() {
 		_ = cmd.Process.Kill() // its folder goes with the test
 		<-ended
-		_ = log.Close()
-	})
+	}
+	if err := listens(address, ended); err != nil {
+		stop()
+		said, _ := os.ReadFile(log.Name())
+		return nil, nil, fmt.Errorf("versitygw does not serve: %w: %s", err, said)
+	}
+	return s, stop, nil
+}
+
+// listens waits until somebody does at an address.
+func listens(address string, ended <-chan struct{}) error {
 	for try := 0; ; try++ {
 		c, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", address)
 		if err == nil {
-			_ = c.Close()
-			return s
+			return c.Close()
 		}
 		select {
 		case <-ended:
-			err = fmt.Errorf("it ended")
+			return errors.New("it ended")
 		case <-time.After(20 * time.Millisecond):
-			if try < 1500 { // half a minute
-				continue
-			}
 		}
-		said, _ := os.ReadFile(log.Name())
-		t.Fatalf("versitygw does not serve: %v: %s", err, said)
+		if try > 1500 { // half a minute
+			return err
+		}
 	}
+}
+
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
 }
 
 // find finds the server that make setup installs.
@@ -127,15 +145,6 @@ func find() (string, error) {
 		return "", fmt.Errorf("no S3 server to test with: make setup-s3 installs %s", program)
 	}
 	return program, nil
-}
-
-func freeAddress(t testing.TB) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // Requests are the lines of the access log that hold all the words.
