@@ -83,7 +83,7 @@ $(V2D)/ready: tools/bench/video2dataset/requirements.txt
 
 # 50 times kill -9 while a set is written to S3 over a bad connection.
 soak: setup setup-s3
-	MICODATA_TEST_KILLS=50 go test ./cmd/micodata -run KilledOnS3 -count 1 -v
+	TEST_KILLS=50 go test ./cmd/micodata -run KilledOnS3 -count 1 -v
 
 fuzz:
 	tools/fuzz.sh 30s

@@ -186,14 +186,15 @@ func writeIndex(ctx context.Context, s storage.Store, m *Manifest, see func(*Ind
 }
 
 // ReadIndex calls each for every tuple of a finished set, in the order of its
-// shards, without reading a shard.
-func ReadIndex(ctx context.Context, s storage.Store, each func(*IndexRow) error) error {
+// shards, without reading a shard. Columns are those of the index to read; none
+// means all.
+func ReadIndex(ctx context.Context, s storage.Store, each func(*IndexRow) error, columns ...string) error {
 	o, err := s.Open(ctx, IndexName)
 	if err != nil {
 		return err
 	}
 	defer o.Close()
-	r, err := IndexSchema.NewReader(o, table.ReaderOptions{})
+	r, err := IndexSchema.NewReader(o, table.ReaderOptions{Columns: columns})
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.Path(IndexName), err)
 	}
@@ -221,14 +222,5 @@ func ReadBlob(ctx context.Context, s storage.Store, shard string, p Place) ([]by
 	if *p.Size < 0 || *p.Size > table.MaxBlobBytes || *p.Offset < 0 {
 		return nil, fmt.Errorf("%s: a blob of %d bytes at %d", s.Path(shard), *p.Size, *p.Offset)
 	}
-	o, err := s.Open(ctx, shard)
-	if err != nil {
-		return nil, err
-	}
-	defer o.Close()
-	data := make([]byte, *p.Size)
-	if n, err := o.ReadAt(data, *p.Offset); n < len(data) {
-		return nil, &storage.Error{Op: "read", Path: s.Path(shard), Err: err}
-	}
-	return data, nil
+	return storage.ReadRange(ctx, s, shard, *p.Offset, *p.Size)
 }

@@ -2,10 +2,12 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
 )
 
@@ -78,6 +81,7 @@ func NewS3(ctx context.Context, location string) (*S3, error) {
 			// The default gives up on all requests of a process when many fail at once,
 			// as they do while a bucket says SlowDown.
 			r.RateLimiter = ratelimit.None
+			r.Retryables = append(slices.Clone(r.Retryables), retry.IsErrorRetryableFunc(isCutAnswer))
 		})
 	})
 	return s, nil
@@ -97,6 +101,16 @@ func splitS3(location string) (bucket, prefix string, err error) {
 		return "", "", err
 	}
 	return bucket, prefix + "/", nil
+}
+
+// isCutAnswer tells that an answer could not be read to its end, which the library
+// does not try again.
+func isCutAnswer(err error) aws.Ternary {
+	var cut *smithy.DeserializationError
+	if errors.As(err, &cut) {
+		return aws.TrueTernary
+	}
+	return aws.UnknownTernary
 }
 
 func isAWS(endpoint string) bool {

@@ -128,7 +128,11 @@ func (o *s3Object) ahead(off int64, n int) error {
 	} else {
 		o.next = minBlock
 	}
-	size := min(int64(max(n, o.next)), o.size-off)
+	// Of the end a whole block: what reads there goes backwards, as from Parquet's
+	// last bytes to its footer.
+	size := int64(max(n, o.next))
+	off = max(0, min(off, o.size-size))
+	size = min(size, o.size-off)
 	if int64(cap(o.block)) < size {
 		o.block = make([]byte, size)
 	}

@@ -15,10 +15,10 @@ import (
 )
 
 // kills is how often the tests of crashes on S3 kill: few each time, and as many as
-// MICODATA_TEST_KILLS says in a soak (make soak).
+// TEST_KILLS says in a soak (make soak).
 func kills(t *testing.T) int {
 	t.Helper()
-	text := os.Getenv("MICODATA_TEST_KILLS")
+	text := os.Getenv("TEST_KILLS")
 	if text == "" {
 		return 6
 	}
@@ -29,12 +29,12 @@ func kills(t *testing.T) int {
 	return n
 }
 
-// Killed while it writes a set to S3, over a connection that loses a tenth of all
+// Killed while it writes a set to S3, over a connection that loses a fifth of all
 // requests in all ways, and run again each time, shard ends with the set that it writes into
 // a folder, byte for byte: no row is lost and none is there twice.
 func TestShardKilledOnS3(t *testing.T) {
 	server := s3test.Start(t)
-	proxy := s3test.NewProxy(t, server, s3test.Trouble(0.1, 3))
+	proxy := s3test.NewProxy(t, server, s3test.Trouble(0.2, 3))
 	t.Setenv("AWS_ENDPOINT_URL", proxy.Endpoint)
 
 	whole := filepath.Join(t.TempDir(), "whole")
