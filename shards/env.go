@@ -18,6 +18,9 @@ type Env struct {
 	Dataset storage.Store
 	Out     storage.Store
 	Settings
+	// Exclude are keys and source ids to take out of the set for good. They are no
+	// setting: the other shards of a set that is there stay as they are.
+	Exclude []string
 	// Frozen are the dataset's settings: what made the parts.
 	Frozen *dataset.Frozen
 	// Labels are the label stages to join, such as [dataset.StageDepth]. Their

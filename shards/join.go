@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"micodata/dataset"
 	"micodata/internal/table"
@@ -163,12 +164,22 @@ func (j *join) sameFrames(stage string, clip *dataset.Clip, maps []dataset.Frame
 	return j.misfit(stage, fmt.Sprintf("has in row %d (%s) maps of %d frames where %s has %d", j.row, clip.Key, len(maps), dataset.StageExtract, len(clip.Frames)))
 }
 
-// blobBytes is what the blobs of each row take in a file, from the footers.
-func (j *join) blobBytes() ([]int64, error) {
-	sizes := make([]int64, j.clips.Rows())
+// blobsOf is what a file's footer tells of a row's blobs.
+type blobsOf struct {
+	bytes   int64    // that they take in a file
+	columns []string // that have one; frames' are not among them
+}
+
+// blobs tells of the blobs of each row, which are not read.
+func (j *join) blobs() ([]blobsOf, error) {
+	rows := make([]blobsOf, j.clips.Rows())
 	add := func(places []table.BlobPlace, err error) error {
 		for _, p := range places {
-			sizes[p.Row] += p.Size + blobOverhead
+			row := &rows[p.Row]
+			row.bytes += p.Size + blobOverhead
+			if column, own := strings.CutSuffix(p.Column, ".bytes"); own && !strings.Contains(column, ".") {
+				row.columns = append(row.columns, column)
+			}
 		}
 		return err
 	}
@@ -185,7 +196,7 @@ func (j *join) blobBytes() ([]int64, error) {
 			return nil, err
 		}
 	}
-	return sizes, nil
+	return rows, nil
 }
 
 // blobOverhead is more than what a blob takes beside its bytes: a page header of

@@ -61,11 +61,13 @@ type planner struct {
 	sizes    map[int][]int64 // of each part's files
 	limit    int64
 	filter   *Filter
+	excluded exclusion
+	placed   int64 // tuples, with those that are excluded
 }
 
 // makePlan reads scalar columns and footers only. The order is that of the
 // parts. A small set in which no source falls to train is all train.
-func makePlan(ctx context.Context, env *Env, parts int) (*plan, error) {
+func makePlan(ctx context.Context, env *Env, parts int, excluded exclusion) (*plan, error) {
 	owner, err := owners(ctx, env, parts)
 	if err != nil {
 		return nil, err
@@ -74,11 +76,11 @@ func makePlan(ctx context.Context, env *Env, parts int) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &planner{env: env, owner: owner, limit: env.ShardBytes, filter: filter}
+	p := &planner{env: env, owner: owner, limit: env.ShardBytes, filter: filter, excluded: excluded}
 	if err := p.all(ctx, parts); err != nil {
 		return nil, err
 	}
-	if p.plan.tuples > 0 && len(p.splits[Train]) == 0 {
+	if p.placed > 0 && len(p.splits[Train]) == 0 {
 		p.allTrain = true
 		if err := p.all(ctx, parts); err != nil {
 			return nil, err
@@ -94,7 +96,7 @@ func (p *planner) all(ctx context.Context, parts int) error {
 	}
 	p.plan = &plan{fingerprint: print, audioRate: p.env.audioRate(), stages: map[string]Counts{}}
 	p.schema = NewTupleSchema(p.plan.audioRate)
-	p.splits, p.sizes = map[string][]*shardPlan{}, map[int][]int64{}
+	p.splits, p.sizes, p.placed = map[string][]*shardPlan{}, map[int][]int64{}, 0
 	for part := range parts {
 		if err := p.part(ctx, part); err != nil {
 			return err
@@ -115,7 +117,7 @@ func (p *planner) part(ctx context.Context, part int) error {
 	if p.sizes[part], err = p.partSizes(ctx, part); err != nil {
 		return err
 	}
-	blobs, err := j.blobBytes()
+	blobs, err := j.blobs()
 	if err != nil {
 		return err
 	}
@@ -131,20 +133,32 @@ func (p *planner) part(ctx context.Context, part int) error {
 		if err != nil {
 			return err
 		}
-		if !p.takes(r, part, keys) {
+		taken, err := p.takes(r, part, keys, blobs[row].columns)
+		if err != nil {
+			return err
+		}
+		if !taken {
 			continue
 		}
-		p.place(r.clip.SourceID, run{part, row, 1}, p.schema.RowBytes(r.tuple())+blobs[row])
+		last := p.place(r.clip.SourceID, p.schema.RowBytes(r.tuple())+blobs[row].bytes)
+		if p.excluded.has(r.tuple()) {
+			// It keeps its place, so that no other tuple moves to another shard.
+			p.count(StageShard, dataset.Outcome{Status: dataset.Skipped, Class: dataset.Policy})
+			continue
+		}
+		p.count(StageShard, dataset.Outcome{Status: dataset.OK})
+		p.plan.tuples++
+		last.add(run{part, row, 1})
 	}
 }
 
 // takes counts a clip and tells whether it becomes a tuple.
-func (p *planner) takes(r *joined, part int, keys map[string]bool) bool {
+func (p *planner) takes(r *joined, part int, keys map[string]bool, blobs []string) (bool, error) {
 	if r.source.Status == dataset.OK { // else it is counted as a source that failed
 		p.count(dataset.StageExtract, r.clip.Outcome)
 	}
 	if r.clip.Status != dataset.OK {
-		return false
+		return false, nil
 	}
 	if r.depth != nil {
 		p.count(dataset.StageDepth, r.depth.Outcome)
@@ -165,15 +179,39 @@ func (p *planner) takes(r *joined, part int, keys map[string]bool) bool {
 		if len(p.plan.notes) < maxNotes && !slices.Contains(p.plan.notes, note) {
 			p.plan.notes = append(p.plan.notes, note)
 		}
-		return false
+		return false, nil
 	}
 	keys[r.clip.Key] = true
-	if !p.filter.Keeps(r.tuple()) {
-		p.count(StageShard, dataset.Outcome{Status: dataset.Skipped, Class: dataset.Policy})
-		return false
+	keeps, err := p.keeps(r.tuple(), blobs)
+	if err != nil {
+		return false, err
 	}
-	p.count(StageShard, dataset.Outcome{Status: dataset.OK})
-	return true
+	if !keeps {
+		p.count(StageShard, dataset.Outcome{Status: dataset.Skipped, Class: dataset.Policy})
+		return false, nil
+	}
+	return true, nil
+}
+
+// keeps tells whether a tuple is one of those that were asked for. Blobs are the
+// columns that have one: the tuple itself was read without.
+func (p *planner) keeps(t *Tuple, blobs []string) (bool, error) {
+	if p.env.Limit > 0 && p.placed >= p.env.Limit {
+		return false, nil
+	}
+	for _, name := range p.env.Require {
+		has := slices.Contains(blobs, name)
+		switch name {
+		case "text":
+			has = t.Text != ""
+		case "subtitles":
+			has = len(t.Subtitles) > 0
+		}
+		if !has {
+			return false, nil
+		}
+	}
+	return p.filter.Keeps(t)
 }
 
 func (p *planner) count(stage string, o dataset.Outcome) {
@@ -189,8 +227,8 @@ const (
 	rowGroupFooterBytes = 16 << 10
 )
 
-// place puts a row at the end of its split.
-func (p *planner) place(sourceID string, r run, bytes int64) {
+// place finds room for a row at the end of its split.
+func (p *planner) place(sourceID string, bytes int64) *shardPlan {
 	split := Train
 	if !p.allTrain {
 		split = p.env.Splits.of(sourceID)
@@ -205,13 +243,18 @@ func (p *planner) place(sourceID string, r run, bytes int64) {
 		p.splits[split] = append(all, last)
 	}
 	last.Bytes += bytes
-	last.Rows++
-	p.plan.tuples++
-	if n := len(last.Runs); n > 0 && last.Runs[n-1].Part == r.Part && last.Runs[n-1].First+last.Runs[n-1].N == r.First {
-		last.Runs[n-1].N++
+	p.placed++
+	return last
+}
+
+// add adds a row to a shard.
+func (s *shardPlan) add(r run) {
+	s.Rows++
+	if n := len(s.Runs); n > 0 && s.Runs[n-1].Part == r.Part && s.Runs[n-1].First+s.Runs[n-1].N == r.First {
+		s.Runs[n-1].N++
 		return
 	}
-	last.Runs = append(last.Runs, r)
+	s.Runs = append(s.Runs, r)
 }
 
 // fileBytes is at least the size of a file whose rows have that many bytes. A

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"micodata/internal/choice"
 )
 
 // Settings shape a training set.
@@ -24,6 +26,15 @@ type Settings struct {
 	// Where keeps only the clips for which it is true; see [ParseFilter]. ""
 	// keeps all.
 	Where string `json:"where"`
+	// Require keeps only tuples that have all of these: of [Requirable].
+	Require []string `json:"require,omitempty"`
+	// Limit is the most tuples, the first ones; 0 for all.
+	Limit int64 `json:"limit,omitempty"`
+}
+
+// Requirable are the modalities that tuples can be required to have.
+func Requirable() []string {
+	return []string{"image", "video", "audio", "depth", "normal", "text", "subtitles"}
 }
 
 // DefaultSettings are the training set's defaults: shards of 512 MiB, the size
@@ -49,6 +60,14 @@ func (s Settings) Validate() error {
 	}
 	if _, err := ParseFilter(s.Where); err != nil {
 		return err
+	}
+	for _, name := range s.Require {
+		if err := choice.OneOf("require", name, Requirable()...); err != nil {
+			return err
+		}
+	}
+	if s.Limit < 0 {
+		return fmt.Errorf("limit %d: want 1 and more, or 0 for all", s.Limit)
 	}
 	return s.Splits.validate()
 }

@@ -90,7 +90,11 @@ func Verify(ctx context.Context, env VerifyEnv) (VerifyReport, error) {
 	if err != nil {
 		return VerifyReport{}, err
 	}
-	v := &verifier{VerifyEnv: env, manifest: m, schema: NewTupleSchema(m.AudioRate), sources: sources{dataset: env.Dataset}}
+	excluded, err := readExcluded(ctx, env.Out)
+	if err != nil {
+		return VerifyReport{}, err
+	}
+	v := &verifier{VerifyEnv: env, manifest: m, schema: NewTupleSchema(m.AudioRate), sources: sources{dataset: env.Dataset}, excluded: excluded}
 	if err := v.files(ctx); err != nil {
 		return VerifyReport{}, err
 	}
@@ -113,6 +117,7 @@ type verifier struct {
 	manifest *Manifest
 	schema   *table.Schema[Tuple]
 	sources  sources
+	excluded exclusion
 
 	mu     sync.Mutex
 	report VerifyReport

@@ -251,6 +251,9 @@ func (c *check) scalars() {
 	if id, _, err := dataset.SplitKey(t.Key); err != nil || id != t.SourceID {
 		c.problem("key", "does not name clip and source %q", t.SourceID)
 	}
+	if c.v.excluded.has(t) {
+		c.problem("excluded", "was taken out of the set, and is in it")
+	}
 	if !c.v.split(c.shard, t.SourceID) {
 		c.problem("splits", "source %s does not belong to %s", t.SourceID, c.shard.Split)
 	}

@@ -37,7 +37,11 @@ func Write(ctx context.Context, env Env) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	p, err := makePlan(ctx, &env, n)
+	excluded, err := exclude(ctx, env.Out, env.Exclude)
+	if err != nil {
+		return Result{}, err
+	}
+	p, err := makePlan(ctx, &env, n, excluded)
 	if err != nil {
 		return Result{}, err
 	}

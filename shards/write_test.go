@@ -269,3 +269,97 @@ func TestNoTuples(t *testing.T) {
 		t.Errorf("%d files were written", len(f))
 	}
 }
+
+// What is required is there, and the limit is of the first tuples.
+func TestWriteRequireAndLimit(t *testing.T) {
+	env := newEnv(t, parts(t))
+	write(t, env)
+	all, _ := tuples(t, env.Out)
+	for _, modality := range Requirable() {
+		has := func(x *Tuple) bool {
+			switch modality {
+			case "text":
+				return x.Text != ""
+			case "subtitles":
+				return len(x.Subtitles) > 0
+			}
+			return x.blobs()[modality].Bytes != nil
+		}
+		want := slices.DeleteFunc(slices.Clone(all), func(x *Tuple) bool { return !has(x) })
+		env.Require, env.Out = []string{modality}, local(t)
+		if len(want) == 0 {
+			if _, err := Write(t.Context(), env); !errors.Is(err, ErrNoTuples) {
+				t.Errorf("%s: %v", modality, err)
+			}
+			continue
+		}
+		write(t, env)
+		if got, _ := tuples(t, env.Out); keys(got) != keys(want) {
+			t.Errorf("with %s: %s, want %s", modality, keys(got), keys(want))
+		}
+	}
+	env.Require, env.Limit, env.Out = nil, 2, local(t)
+	write(t, env)
+	if got, m := tuples(t, env.Out); keys(got) != keys(all[:2]) || m.Counts[StageShard].Skipped != int64(len(all)-2) {
+		t.Errorf("two of %s: %s", keys(all), keys(got))
+	}
+	env.Require = []string{"smell"}
+	if _, err := Write(t.Context(), env); err == nil || !strings.Contains(err.Error(), "smell") {
+		t.Errorf("err = %v", err)
+	}
+}
+
+// A takedown rewrites the shards that had the tuples and no others, and lasts.
+func TestWriteExclude(t *testing.T) {
+	env := manyShards(t)
+	write(t, env)
+	all, before := tuples(t, env.Out)
+	if len(before.Shards) < 3 {
+		t.Fatalf("%d shards: too few for this test", len(before.Shards))
+	}
+	gone := all[1].Key
+	stamp := func(m *Manifest) map[string]string {
+		sums := map[string]string{}
+		for _, s := range m.Shards {
+			sums[s.Name] = s.SHA256
+		}
+		return sums
+	}
+	env.Exclude = []string{gone, "not there"}
+	write(t, env)
+	rest, after := tuples(t, env.Out)
+	if want := slices.DeleteFunc(slices.Clone(all), func(x *Tuple) bool { return x.Key == gone }); keys(rest) != keys(want) {
+		t.Errorf("left %s, want %s", keys(rest), keys(want))
+	}
+	if after.Counts[StageShard].Skipped != before.Counts[StageShard].Skipped+1 || len(after.Shards) != len(before.Shards) {
+		t.Errorf("counts %+v, %d shards", after.Counts[StageShard], len(after.Shards))
+	}
+	changed := 0
+	was, is := stamp(before), stamp(after)
+	for name := range was {
+		if is[name] != was[name] {
+			changed++
+		}
+	}
+	if changed != 1 {
+		t.Errorf("%d of %d shards changed", changed, len(was))
+	}
+	// It lasts, and a source takes all its clips along.
+	env.Exclude = []string{all[len(all)-1].SourceID}
+	write(t, env)
+	last, _ := tuples(t, env.Out)
+	for _, x := range last {
+		if x.Key == gone || x.SourceID == env.Exclude[0] {
+			t.Errorf("%s is back", x.Key)
+		}
+	}
+	env.Exclude = nil
+	write(t, env)
+	if got, _ := tuples(t, env.Out); keys(got) != keys(last) {
+		t.Errorf("without a list: %s", keys(got))
+	}
+	data, err := storage.ReadAll(t.Context(), env.Out, ExcludedName, 1<<20)
+	if err != nil || strings.Contains(string(data), gone) || strings.Count(string(data), "\n") != 3 {
+		t.Errorf("%s: %q, %v", ExcludedName, data, err)
+	}
+}

@@ -53,15 +53,16 @@ func (w *workFlags) tempDir() string {
 
 // session is an open dataset with the tools to work on it.
 type session struct {
-	app    *app
-	flags  *pflag.FlagSet
-	work   *workFlags
-	store  storage.Store
-	frozen *dataset.Frozen
-	tools  ffmpeg.Tools
-	slots  *engine.Slots // shared by all CPU work
-	again  bool          // label anew what was labelled otherwise
-	meters *meters       // nil: nobody asked
+	app     *app
+	flags   *pflag.FlagSet
+	work    *workFlags
+	store   storage.Store
+	frozen  *dataset.Frozen
+	tools   ffmpeg.Tools
+	slots   *engine.Slots // shared by all CPU work
+	exclude []string      // keys and source ids to take out of the set
+	again   bool          // label anew what was labelled otherwise
+	meters  *meters       // nil: nobody asked
 }
 
 // open opens the dataset in dir. An existing one is wanted unless create is set.

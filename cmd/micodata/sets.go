@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,7 +36,7 @@ func newUpstream(f *pflag.FlagSet) *upstream {
 }
 
 func (a *app) shardCommand() *cobra.Command {
-	settings, out := shards.DefaultSettings(), ""
+	settings, out, exclude := shards.DefaultSettings(), "", ""
 	cmd := &cobra.Command{
 		Use:   "shard DATASET -o OUT",
 		Short: "Write the training set; first runs whatever is missing before it",
@@ -51,6 +52,11 @@ func (a *app) shardCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if exclude != "" {
+			if s.exclude, err = readKeys(exclude); err != nil {
+				return err
+			}
+		}
 		n, err := s.ingestedCount(ctx)
 		if err != nil {
 			return err
@@ -65,8 +71,26 @@ func (a *app) shardCommand() *cobra.Command {
 		})
 	}
 	cmd.Flags().StringVarP(&out, "output", "o", "", "the training set's folder")
+	cmd.Flags().StringVar(&exclude, "exclude", "", "file of keys and source ids, a line each, to take out of the set for good; other shards stay as they are")
 	bind(cmd.Flags(), &settings)
 	return cmd
+}
+
+// readKeys reads the file of --exclude. One without keys is a mistake.
+func readKeys(name string) ([]string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, usagef("--exclude: %v", err)
+	}
+	defer f.Close()
+	keys, err := shards.ReadKeys(f)
+	if err == nil && len(keys) == 0 {
+		err = errors.New("no keys in it")
+	}
+	if err != nil {
+		return nil, usagef("--exclude %s: %v", name, err)
+	}
+	return keys, nil
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -155,7 +179,7 @@ func (s *session) write(ctx context.Context, settings *shards.Settings, out stor
 	counter := s.app.newCounter("shards written")
 	result, err := shards.Write(ctx, shards.Env{
 		Progress: counter.count,
-		Dataset:  s.store, Out: out, Settings: *settings, Frozen: s.frozen, Labels: label.outputs, Version: version(), Models: label.models,
+		Dataset:  s.store, Out: out, Settings: *settings, Frozen: s.frozen, Labels: label.outputs, Version: version(), Models: label.models, Exclude: s.exclude,
 	})
 	counter.close()
 	if err != nil {
