@@ -53,7 +53,13 @@ func openJoin(ctx context.Context, env *Env, part int, blobs bool) (_ *join, err
 	if err := env.check(info); err != nil {
 		return nil, err
 	}
-	if j.clips, err = openPart(ctx, env, dataset.ClipSchema, dataset.StageExtract, part, blobs); err != nil {
+	var leave []string // unread; frames must go with their maps
+	for _, modality := range []string{"image", "video", "audio"} {
+		if !env.keeps(modality) {
+			leave = append(leave, modality)
+		}
+	}
+	if j.clips, err = openPart(ctx, env, dataset.ClipSchema, dataset.StageExtract, part, blobs, leave...); err != nil {
 		return nil, err
 	}
 	if env.asked(dataset.StageDepth) {
@@ -69,12 +75,9 @@ func openJoin(ctx context.Context, env *Env, part int, blobs bool) (_ *join, err
 	return j, j.sameRows()
 }
 
-func openPart[R any](ctx context.Context, env *Env, schema *table.Schema[R], stage string, part int, blobs bool) (*dataset.PartReader[R], error) {
-	var columns []string
-	if !blobs {
-		media := schema.Blobs()
-		columns = slices.DeleteFunc(schema.Columns(), func(c string) bool { return media[c] })
-	}
+func openPart[R any](ctx context.Context, env *Env, schema *table.Schema[R], stage string, part int, blobs bool, leave ...string) (*dataset.PartReader[R], error) {
+	media := schema.Blobs()
+	columns := slices.DeleteFunc(schema.Columns(), func(c string) bool { return media[c] && !blobs || slices.Contains(leave, c) })
 	r, err := dataset.OpenPart(ctx, env.Dataset, schema, stage, part, columns...)
 	if err != nil {
 		return nil, err
@@ -171,13 +174,19 @@ type blobsOf struct {
 }
 
 // blobs tells of the blobs of each row, which are not read.
-func (j *join) blobs() ([]blobsOf, error) {
+func (j *join) blobs(s *Settings) ([]blobsOf, error) {
 	rows := make([]blobsOf, j.clips.Rows())
+	keeps := func(column string) bool {
+		top, _, _ := strings.Cut(column, ".")
+		return s.keeps(top)
+	}
 	add := func(places []table.BlobPlace, err error) error {
 		for _, p := range places {
-			row := &rows[p.Row]
-			row.bytes += p.Size + blobOverhead
-			if column, own := strings.CutSuffix(p.Column, ".bytes"); own && !strings.Contains(column, ".") {
+			row, column := &rows[p.Row], strings.TrimSuffix(p.Column, ".bytes")
+			if keeps(column) {
+				row.bytes += p.Size + blobOverhead
+			}
+			if !strings.Contains(column, ".") {
 				row.columns = append(row.columns, column)
 			}
 		}

@@ -117,7 +117,7 @@ func (p *planner) part(ctx context.Context, part int) error {
 	if p.sizes[part], err = p.partSizes(ctx, part); err != nil {
 		return err
 	}
-	blobs, err := j.blobs()
+	blobs, err := j.blobs(&p.env.Settings)
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (p *planner) part(ctx context.Context, part int) error {
 		if !taken {
 			continue
 		}
-		last := p.place(r.clip.SourceID, p.schema.RowBytes(r.tuple())+blobs[row].bytes)
+		last := p.place(r.clip.SourceID, p.schema.RowBytes(p.env.trim(r.tuple()))+blobs[row].bytes)
 		if p.excluded.has(r.tuple()) {
 			// It keeps its place, so that no other tuple moves to another shard.
 			p.count(StageShard, dataset.Outcome{Status: dataset.Skipped, Class: dataset.Policy})

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"micodata/internal/choice"
+	"micodata/internal/table"
 )
 
 // Settings shape a training set.
@@ -28,8 +29,46 @@ type Settings struct {
 	Where string `json:"where"`
 	// Require keeps only tuples that have all of these: of [Requirable].
 	Require []string `json:"require,omitempty"`
+	// Columns are the modalities to write, of [Modalities]; the others are null in
+	// every tuple. None means all.
+	Columns []string `json:"columns,omitempty"`
 	// Limit is the most tuples, the first ones; 0 for all.
 	Limit int64 `json:"limit,omitempty"`
+}
+
+// Modalities are what can be left out of a set.
+func Modalities() []string { return []string{"image", "video", "audio", "depth", "normal", "frames"} }
+
+// keeps tells whether a modality is written.
+func (s *Settings) keeps(modality string) bool {
+	return len(s.Columns) == 0 || slices.Contains(s.Columns, modality)
+}
+
+// trim takes out of a tuple what is not written.
+func (s *Settings) trim(t *Tuple) *Tuple {
+	for modality, blob := range map[string]*table.Blob{"image": &t.Image, "video": &t.Video, "audio": &t.Audio} {
+		if !s.keeps(modality) {
+			*blob = table.Blob{}
+		}
+	}
+	if !s.keeps("frames") {
+		t.Frames = nil
+	}
+	if !s.keeps("depth") {
+		t.Depth, t.DepthMeta = table.Blob{}, nil
+	}
+	if !s.keeps("normal") {
+		t.Normal, t.NormalMeta = table.Blob{}, nil
+	}
+	for i := range t.Frames {
+		if !s.keeps("depth") {
+			t.Frames[i].Depth = table.Blob{}
+		}
+		if !s.keeps("normal") {
+			t.Frames[i].Normal = table.Blob{}
+		}
+	}
+	return t
 }
 
 // Requirable are the modalities that tuples can be required to have.
@@ -63,6 +102,11 @@ func (s Settings) Validate() error {
 	}
 	for _, name := range s.Require {
 		if err := choice.OneOf("require", name, Requirable()...); err != nil {
+			return err
+		}
+	}
+	for _, name := range s.Columns {
+		if err := choice.OneOf("columns", name, Modalities()...); err != nil {
 			return err
 		}
 	}

@@ -294,7 +294,7 @@ func (v *verifier) asked(stage string) bool {
 
 // asksVideo tells whether the clips' video was asked for.
 func (v *verifier) asksVideo() bool {
-	return v.manifest.Stages[dataset.StageExtract].Settings["clip_mode"] != "none"
+	return v.manifest.Stages[dataset.StageExtract].Settings["clip_mode"] != "none" && v.manifest.Settings.keeps("video")
 }
 
 // frames is the number of uniform frames a clip should have, 0 if unknown.

@@ -46,7 +46,11 @@ func Write(ctx context.Context, env Env) (Result, error) {
 		return Result{}, err
 	}
 	if p.tuples == 0 {
-		return Result{Stages: p.stages}, &NoTuplesError{Stages: p.stages}
+		err := error(&NoTuplesError{Stages: p.stages})
+		if len(excluded) > 0 { // what was taken out must not stay for want of others
+			err = errors.Join(env.clear(ctx, p), err)
+		}
+		return Result{Stages: p.stages}, err
 	}
 	if done, err := env.finished(ctx, p); done != nil || err != nil {
 		return result(done), err
@@ -239,7 +243,7 @@ func (e *Env) copyRuns(ctx context.Context, w *table.Writer[Tuple], runs []run) 
 			if row.clip.Status != dataset.OK {
 				return j.misfit(dataset.StageExtract, fmt.Sprintf("has row %d %s, which was ok a moment ago", j.row-1, row.clip.Status))
 			}
-			if err := w.Write(row.tuple()); err != nil {
+			if err := w.Write(e.trim(row.tuple())); err != nil {
 				return err
 			}
 			if err := ctx.Err(); err != nil {

@@ -344,22 +344,65 @@ func TestWriteExclude(t *testing.T) {
 	if changed != 1 {
 		t.Errorf("%d of %d shards changed", changed, len(was))
 	}
-	// It lasts, and a source takes all its clips along.
-	env.Exclude = []string{all[len(all)-1].SourceID}
+	// It lasts, without the list and with another one.
+	env.Exclude = []string{all[8].Key}
 	write(t, env)
-	last, _ := tuples(t, env.Out)
-	for _, x := range last {
-		if x.Key == gone || x.SourceID == env.Exclude[0] {
-			t.Errorf("%s is back", x.Key)
-		}
-	}
 	env.Exclude = nil
 	write(t, env)
-	if got, _ := tuples(t, env.Out); keys(got) != keys(last) {
-		t.Errorf("without a list: %s", keys(got))
+	left := slices.DeleteFunc(slices.Clone(all), func(x *Tuple) bool { return x.Key == gone || x.Key == all[8].Key })
+	if got, _ := tuples(t, env.Out); keys(got) != keys(left) {
+		t.Errorf("later: %s, want %s", keys(got), keys(left))
 	}
 	data, err := storage.ReadAll(t.Context(), env.Out, ExcludedName, 1<<20)
 	if err != nil || strings.Contains(string(data), gone) || strings.Count(string(data), "\n") != 3 {
 		t.Errorf("%s: %q, %v", ExcludedName, data, err)
+	}
+}
+
+// A source takes all its clips along.
+func TestWriteExcludeSource(t *testing.T) {
+	env := newEnv(t, parts(t))
+	env.Exclude = []string{"c"}
+	write(t, env)
+	rows, _ := tuples(t, env.Out)
+	if got := keys(rows); got == "" || strings.Contains(got, "c.") {
+		t.Errorf("tuples %s", got)
+	}
+	env.Exclude = []string{"a", "b"}
+	if _, err := Write(t.Context(), env); !errors.Is(err, ErrNoTuples) {
+		t.Errorf("nothing is left: %v", err)
+	}
+}
+
+// What is left out is null, costs nothing, and verify knows that it is to be so.
+func TestWriteColumns(t *testing.T) {
+	env := newEnv(t, parts(t))
+	whole := write(t, env).Bytes
+	for _, without := range Modalities() {
+		env.Out = local(t)
+		env.Columns = slices.DeleteFunc(Modalities(), func(m string) bool { return m == without })
+		if r := write(t, env); r.Tuples != 6 || r.Bytes >= whole {
+			t.Errorf("without %s: %d tuples, %d of %d bytes", without, r.Tuples, r.Bytes, whole)
+		}
+		rows, _ := tuples(t, env.Out)
+		for _, x := range rows {
+			blobs := x.blobs()
+			for i, f := range x.Frames {
+				blobs[fmt.Sprint("image of frame ", i)] = f.Image
+			}
+			if blobs[without].Bytes != nil || without == "frames" && len(x.Frames) > 0 || without == "depth" && x.DepthMeta != nil {
+				t.Errorf("%s has %s", x.Key, without)
+			}
+			if without != "image" && x.Image.Bytes == nil || without != "video" && x.Video.Bytes == nil {
+				t.Errorf("without %s, %s has no image or video", without, x.Key)
+			}
+		}
+		for _, p := range verify(t, env.Out).Problems {
+			t.Errorf("without %s: %s", without, p)
+		}
+	}
+	env.Columns = []string{"smell"}
+	if _, err := Write(t.Context(), env); err == nil || !strings.Contains(err.Error(), "smell") {
+		t.Errorf("err = %v", err)
 	}
 }

@@ -55,6 +55,7 @@ var settingHelp = map[string]string{
 	"splits":             "shares of the splits",
 	"where":              "keep only clips of which this is true, such as: motion > 0.02 and duration >= 2 (expr-lang.org)",
 	"require":            "keep only tuples that have all of these: image, video, audio, depth, normal, text, subtitles",
+	"columns":            "modalities to write, the others are null: image, video, audio, depth, normal, frames (default: all)",
 	"limit":              "most tuples, the first ones",
 	"fetch_timeout":      "longest time for one URL with all its attempts",
 	"fetch_stall":        "longest silence of a server",
