@@ -12,7 +12,7 @@ V2D     := $(CACHE)/video2dataset-venv
 EXPORT  := $(CACHE)/export-venv
 SAMPLES := testdata/media
 
-.PHONY: setup setup-gpu setup-s3 build test unit tidy lint nocgo consumers demo bench bench-label bench-video2dataset parity soak fuzz golden export-env test-export clean
+.PHONY: setup setup-gpu setup-s3 build test unit tidy lint nocgo consumers demo bench bench-label bench-write bench-video2dataset parity soak fuzz golden export-env test-export clean
 
 # go knows what has changed, embedded models and templates too.
 build:
@@ -80,6 +80,10 @@ $(V2D)/ready: tools/bench/video2dataset/requirements.txt
 	python3.11 -m venv $(V2D)
 	$(V2D)/bin/pip install --quiet --disable-pip-version-check --no-deps -r tools/bench/video2dataset/requirements.txt
 	touch $@
+
+# Writing a shard, beside pyarrow and dd (4 GB of disk).
+bench-write: setup $(VENV)/ready
+	tools/bench/write/run.sh $(VENV)/bin/python
 
 # 50 times kill -9 while a set is written to S3 over a bad connection.
 soak: setup setup-s3
