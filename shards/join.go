@@ -32,8 +32,17 @@ type join struct {
 	normal  *dataset.PartReader[dataset.Normal]
 }
 
-// openJoin opens part i of all stages that env asks for, with blobs or without.
-func openJoin(ctx context.Context, env *Env, part int, blobs bool) (_ *join, err error) {
+// blobMode is what a join reads of blobs.
+type blobMode int
+
+const (
+	noMedia blobMode = iota // no columns that have blobs
+	noBlobs                 // these columns, without the blobs: see [join.fill]
+	allBlobs
+)
+
+// openJoin opens part i of all stages that env asks for.
+func openJoin(ctx context.Context, env *Env, part int, blobs blobMode) (_ *join, err error) {
 	j := &join{store: env.Dataset, part: part, sources: map[string]*dataset.Source{}}
 	defer func() {
 		if err != nil {
@@ -75,10 +84,14 @@ func openJoin(ctx context.Context, env *Env, part int, blobs bool) (_ *join, err
 	return j, j.sameRows()
 }
 
-func openPart[R any](ctx context.Context, env *Env, schema *table.Schema[R], stage string, part int, blobs bool, leave ...string) (*dataset.PartReader[R], error) {
+func openPart[R any](ctx context.Context, env *Env, schema *table.Schema[R], stage string, part int, blobs blobMode, leave ...string) (*dataset.PartReader[R], error) {
 	media := schema.Blobs()
-	columns := slices.DeleteFunc(schema.Columns(), func(c string) bool { return media[c] && !blobs || slices.Contains(leave, c) })
-	r, err := dataset.OpenPart(ctx, env.Dataset, schema, stage, part, columns...)
+	columns := slices.DeleteFunc(schema.Columns(), func(c string) bool { return media[c] && blobs == noMedia || slices.Contains(leave, c) })
+	open := dataset.OpenPart[R]
+	if blobs == noBlobs {
+		open = dataset.OpenPartWithoutBlobs[R]
+	}
+	r, err := open(ctx, env.Dataset, schema, stage, part, columns...)
 	if err != nil {
 		return nil, err
 	}
@@ -192,20 +205,70 @@ func (j *join) blobs(s *Settings) ([]blobsOf, error) {
 		}
 		return err
 	}
-	if err := add(j.clips.Blobs()); err != nil {
-		return nil, err
-	}
-	if j.depth != nil {
-		if err := add(j.depth.Blobs()); err != nil {
-			return nil, err
-		}
-	}
-	if j.normal != nil {
-		if err := add(j.normal.Blobs()); err != nil {
+	for _, places := range j.files() {
+		if err := add(places()); err != nil {
 			return nil, err
 		}
 	}
 	return rows, nil
+}
+
+// files are the open parts by stage, with what tells the places of their blobs.
+func (j *join) files() map[string]func() ([]table.BlobPlace, error) {
+	files := map[string]func() ([]table.BlobPlace, error){dataset.StageExtract: j.clips.Blobs}
+	if j.depth != nil {
+		files[dataset.StageDepth] = j.depth.Blobs
+	}
+	if j.normal != nil {
+		files[dataset.StageNormal] = j.normal.Blobs
+	}
+	return files
+}
+
+// fill reads the blobs of tuples, by their rows in the part, that were joined
+// without.
+func (j *join) fill(ctx context.Context, rows map[int64]*Tuple) error {
+	for stage, blobPlaces := range j.files() {
+		places, err := blobPlaces()
+		if err != nil {
+			return err
+		}
+		var blobs []*table.Blob
+		places = slices.DeleteFunc(places, func(p table.BlobPlace) bool {
+			t := rows[p.Row]
+			if t == nil {
+				return true
+			}
+			b := t.blob(p)
+			if b == nil || b.Path == "" { // it is not written
+				return true
+			}
+			blobs = append(blobs, b)
+			return false
+		})
+		data, err := readBlobs(ctx, j.store, dataset.PartName(stage, j.part), places)
+		if err != nil {
+			return err
+		}
+		for i, b := range blobs {
+			b.Bytes = data[i]
+		}
+	}
+	return nil
+}
+
+// blob is the tuple's own that a place is of, nil if it has none.
+func (t *Tuple) blob(p table.BlobPlace) *table.Blob {
+	column := strings.TrimSuffix(p.Column, ".bytes")
+	field, ofFrame := strings.CutPrefix(column, framesPath)
+	if ofFrame {
+		if p.Elem >= len(t.Frames) {
+			return nil
+		}
+		f := &t.Frames[p.Elem]
+		return map[string]*table.Blob{"image": &f.Image, "depth": &f.Depth, "normal": &f.Normal}[field]
+	}
+	return map[string]*table.Blob{"image": &t.Image, "video": &t.Video, "audio": &t.Audio, "depth": &t.Depth, "normal": &t.Normal}[column]
 }
 
 // blobOverhead is more than what a blob takes beside its bytes: a page header of

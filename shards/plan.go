@@ -3,8 +3,10 @@ package shards
 import (
 	"context"
 	"fmt"
+	"hash"
 	"hash/fnv"
 	"io"
+	"os"
 	"slices"
 
 	"micodata/dataset"
@@ -24,6 +26,8 @@ type shardPlan struct {
 	Total int // shards of the split
 	Runs  []run
 	Rows  int64
+	list  *rowList  // instead of Runs where the set is shuffled
+	sum   hash.Hash // of list
 	// Bytes is at least what the file will have.
 	Bytes int64
 	// Digest identifies the content: the settings, the rows and the parts.
@@ -43,6 +47,14 @@ type plan struct {
 	stages      map[string]Counts
 	notes       []string
 	digest      string
+	lists       *os.File // of shuffled shards' rows; nil without
+}
+
+// close frees what the plan holds.
+func (p *plan) close() {
+	if p.lists != nil {
+		_ = p.lists.Close() // it has no name any more
+	}
 }
 
 // maxNotes bounds the dropped sources that the manifest names.
@@ -62,7 +74,8 @@ type planner struct {
 	limit    int64
 	filter   *Filter
 	excluded exclusion
-	placed   int64 // tuples, with those that are excluded
+	placed   int64              // tuples, with those that are excluded
+	sorters  map[string]*sorter // of the splits, where the set is shuffled
 }
 
 // makePlan reads scalar columns and footers only. The order is that of the
@@ -77,19 +90,24 @@ func makePlan(ctx context.Context, env *Env, parts int, excluded exclusion) (*pl
 		return nil, err
 	}
 	p := &planner{env: env, owner: owner, limit: env.ShardBytes, filter: filter, excluded: excluded}
-	if err := p.all(ctx, parts); err != nil {
+	err = p.all(ctx, parts)
+	if err == nil && p.placed > 0 && len(p.splits[Train]) == 0 {
+		p.allTrain = true
+		p.plan.close()
+		err = p.all(ctx, parts)
+	}
+	if err == nil {
+		err = p.finish()
+	}
+	if err != nil {
+		p.plan.close()
 		return nil, err
 	}
-	if p.placed > 0 && len(p.splits[Train]) == 0 {
-		p.allTrain = true
-		if err := p.all(ctx, parts); err != nil {
-			return nil, err
-		}
-	}
-	return p.plan, p.finish()
+	return p.plan, nil
 }
 
 func (p *planner) all(ctx context.Context, parts int) error {
+	p.plan = &plan{}
 	print, err := p.env.fingerprint()
 	if err != nil {
 		return err
@@ -97,6 +115,14 @@ func (p *planner) all(ctx context.Context, parts int) error {
 	p.plan = &plan{fingerprint: print, audioRate: p.env.audioRate(), stages: map[string]Counts{}}
 	p.schema = NewTupleSchema(p.plan.audioRate)
 	p.splits, p.sizes, p.placed = map[string][]*shardPlan{}, map[int][]int64{}, 0
+	if p.env.Shuffle != 0 {
+		p.sorters = map[string]*sorter{}
+		defer func() {
+			for _, s := range p.sorters {
+				s.close()
+			}
+		}()
+	}
 	for part := range parts {
 		if err := p.part(ctx, part); err != nil {
 			return err
@@ -105,11 +131,14 @@ func (p *planner) all(ctx context.Context, parts int) error {
 			return err
 		}
 	}
+	if p.env.Shuffle != 0 {
+		return p.arrange(ctx)
+	}
 	return nil
 }
 
 func (p *planner) part(ctx context.Context, part int) error {
-	j, err := openJoin(ctx, p.env, part, false)
+	j, err := openJoin(ctx, p.env, part, noMedia)
 	if err != nil {
 		return err
 	}
@@ -140,8 +169,21 @@ func (p *planner) part(ctx context.Context, part int) error {
 		if !taken {
 			continue
 		}
-		last := p.place(r.clip.SourceID, p.schema.RowBytes(p.env.trim(r.tuple()))+blobs[row].bytes)
-		if p.excluded.has(r.tuple()) {
+		split, bytes, gone := p.split(r.clip.SourceID), p.schema.RowBytes(p.env.trim(r.tuple()))+blobs[row].bytes, p.excluded.has(r.tuple())
+		if p.env.Shuffle != 0 {
+			s := p.sorters[split]
+			if s == nil {
+				s = &sorter{dir: p.env.TempDir}
+				p.sorters[split] = s
+			}
+			x := shuffled{orderHash(p.env.Shuffle, r.clip.Key), bytes, ref{uint32(part), uint32(row)}, gone}
+			if err := s.add(x); err != nil {
+				return fmt.Errorf("note the order of tuples: %w", err)
+			}
+			continue
+		}
+		last := p.place(split, bytes)
+		if gone {
 			// It keeps its place, so that no other tuple moves to another shard.
 			p.count(StageShard, dataset.Outcome{Status: dataset.Skipped, Class: dataset.Policy})
 			continue
@@ -196,7 +238,7 @@ func (p *planner) takes(r *joined, part int, keys map[string]bool, blobs []strin
 // keeps tells whether a tuple is one of those that were asked for. Blobs are the
 // columns that have one: the tuple itself was read without.
 func (p *planner) keeps(t *Tuple, blobs []string) (bool, error) {
-	if p.env.Limit > 0 && p.placed >= p.env.Limit {
+	if p.env.Limit > 0 && p.env.Shuffle == 0 && p.placed >= p.env.Limit {
 		return false, nil
 	}
 	for _, name := range p.env.Require {
@@ -227,12 +269,16 @@ const (
 	rowGroupFooterBytes = 16 << 10
 )
 
-// place finds room for a row at the end of its split.
-func (p *planner) place(sourceID string, bytes int64) *shardPlan {
-	split := Train
-	if !p.allTrain {
-		split = p.env.Splits.of(sourceID)
+// split is a source's.
+func (p *planner) split(sourceID string) string {
+	if p.allTrain {
+		return Train
 	}
+	return p.env.Splits.of(sourceID)
+}
+
+// place finds room for a row at the end of its split.
+func (p *planner) place(split string, bytes int64) *shardPlan {
 	all := p.splits[split]
 	var last *shardPlan
 	if len(all) > 0 {
@@ -274,8 +320,12 @@ func (p *planner) finish() error {
 			for _, r := range s.Runs {
 				sizes[r.Part] = p.sizes[r.Part]
 			}
+			what := any(s.Runs)
+			if s.list != nil {
+				what, sizes = s.sum.Sum(nil), p.sizes // it may have rows of any part
+			}
 			var err error
-			if s.Digest, err = digest(p.plan.fingerprint, s.Split, s.Index, s.Total, s.Runs, sizes); err != nil {
+			if s.Digest, err = digest(p.plan.fingerprint, s.Split, s.Index, s.Total, what, sizes); err != nil {
 				return err
 			}
 			digests = append(digests, s.Digest)

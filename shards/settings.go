@@ -29,6 +29,8 @@ type Settings struct {
 	Where string `json:"where"`
 	// Require keeps only tuples that have all of these: of [Requirable].
 	Require []string `json:"require,omitempty"`
+	// Shuffle is the seed of the tuples' order; 0 keeps that of the sources.
+	Shuffle int64 `json:"shuffle,omitempty"`
 	// Columns are the modalities to write, of [Modalities]; the others are null in
 	// every tuple. None means all.
 	Columns []string `json:"columns,omitempty"`

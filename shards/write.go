@@ -45,6 +45,7 @@ func Write(ctx context.Context, env Env) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	defer p.close()
 	if p.tuples == 0 {
 		err := error(&NoTuplesError{Stages: p.stages})
 		if len(excluded) > 0 { // what was taken out must not stay for want of others
@@ -202,6 +203,11 @@ func (e *Env) writeShard(ctx context.Context, schema *table.Schema[Tuple], p *pl
 			{Key: metaPlan, Value: s.Digest},
 		},
 	})
+	if s.list != nil {
+		if err := e.copyShuffled(ctx, w, s.list); err != nil {
+			return err
+		}
+	}
 	for i := 0; i < len(s.Runs); {
 		n := i // the runs of one part are read in one go
 		for n < len(s.Runs) && s.Runs[n].Part == s.Runs[i].Part {
@@ -223,7 +229,7 @@ func (e *Env) writeShard(ctx context.Context, schema *table.Schema[Tuple], p *pl
 
 // copyRuns joins rows of one part and adds them to a shard.
 func (e *Env) copyRuns(ctx context.Context, w *table.Writer[Tuple], runs []run) error {
-	j, err := openJoin(ctx, e, runs[0].Part, true)
+	j, err := openJoin(ctx, e, runs[0].Part, allBlobs)
 	if err != nil {
 		return err
 	}

@@ -56,6 +56,7 @@ var settingHelp = map[string]string{
 	"where":              "keep only clips of which this is true, such as: motion > 0.02 and duration >= 2 (expr-lang.org)",
 	"require":            "keep only tuples that have all of these: image, video, audio, depth, normal, text, subtitles",
 	"columns":            "modalities to write, the others are null: image, video, audio, depth, normal, frames (default: all)",
+	"shuffle":            "seed of the order of tuples; 0 keeps that of the sources",
 	"limit":              "most tuples, the first ones",
 	"fetch_timeout":      "longest time for one URL with all its attempts",
 	"fetch_stall":        "longest silence of a server",

@@ -179,7 +179,7 @@ func (s *session) write(ctx context.Context, settings *shards.Settings, out stor
 	counter := s.app.newCounter("shards written")
 	result, err := shards.Write(ctx, shards.Env{
 		Progress: counter.count,
-		Dataset:  s.store, Out: out, Settings: *settings, Frozen: s.frozen, Labels: label.outputs, Version: version(), Models: label.models, Exclude: s.exclude,
+		Dataset:  s.store, Out: out, Settings: *settings, Frozen: s.frozen, Labels: label.outputs, Version: version(), Models: label.models, Exclude: s.exclude, TempDir: s.work.tempDir(),
 	})
 	counter.close()
 	if err != nil {
