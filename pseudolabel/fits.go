@@ -44,7 +44,8 @@ func loadError(ctx context.Context, c *card.Card, path string, err error) error 
 	if err == nil || ctx.Err() != nil || errors.Is(err, gpu.ErrOutOfMemory) || errors.Is(err, gpu.ErrDeviceLost) || errors.As(err, &missing) || errors.As(err, &device) {
 		return err
 	}
-	return &card.FileError{Model: c.Name, Path: path, Problem: fmt.Sprintf("can't be run by ONNX Runtime: %v", err)}
+	says := strings.NewReplacer("read model "+path+": ", "", "load model "+path+": ", "", "Load model from "+path+" failed:", "").Replace(err.Error())
+	return &card.FileError{Model: c.Name, Path: path, Problem: "can't be run by ONNX Runtime: " + says}
 }
 
 // face is an input or output for people: "image float32 [?,3,64,64]".
@@ -65,7 +66,7 @@ func free(have, want int64) bool { return have == want || have == -1 }
 // card of another network is an error here and not in the midst of a run.
 func checkFaces(c *card.Card, n *card.Network, p *gpu.Pool) error {
 	wrong := func(io gpu.IO, want string) error {
-		return c.Wrong(fmt.Errorf("%s has %s, and %s is wanted", n.File, face(io), want))
+		return c.Wrong(fmt.Errorf("%s has %s, not %s", n.File, face(io), want))
 	}
 	inputs := p.Inputs()
 	if len(inputs) != 1 || inputs[0].Name != n.Input.Name {
@@ -85,7 +86,7 @@ func checkFaces(c *card.Card, n *card.Network, p *gpu.Pool) error {
 			return wrong(in, fmt.Sprintf("the card's size of %dx%d", size[0], size[1]))
 		}
 	} else if slices.Max(sides) >= 0 {
-		return wrong(in, fmt.Sprintf("any height and width; for one size, resize has the mode %s", card.Squash))
+		return wrong(in, fmt.Sprintf("any height and width: a network of one size wants the resize mode %s", card.Squash))
 	}
 	if m := n.Outputs.Depth; m != nil {
 		if out := outputOf(p, m.Name); !isMap(out, 1) && (len(out.Shape) != 3 || out.Type != "float32") {

@@ -258,7 +258,7 @@ func TestOpenRefuses(t *testing.T) {
 		{`input for colours.onnx is "picture"`, []string{"{name: image", "{name: picture"}},
 		{"sha256", []string{"sha256: ", "sha256: 00", "}]\nnetworks", "}]\nnetworks"}},
 		{"[N,3,H,W]", []string{"normal: {name: normal", "normal: {name: depth"}},
-		{"depth float32 [?,1,?,?], and float32 [N,3,H,W]", []string{"normal: {name: normal", "normal: {name: depth"}},
+		{"depth float32 [?,1,?,?], not float32 [N,3,H,W]", []string{"normal: {name: normal", "normal: {name: depth"}},
 		{"[N,1,H,W]", []string{"depth: {name: depth", "depth: {name: normal"}},
 	} {
 		install(t, dir, "colours", c.changes...)

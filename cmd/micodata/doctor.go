@@ -80,7 +80,10 @@ func (a *app) doctorCommand() *cobra.Command {
 				if err != nil {
 					say(false, "device", err.Error()+hint)
 				} else {
-					say(true, "device", deviceNames(devices)+" "+note+hint)
+					if note != "" {
+						note = "; " + note
+					}
+					say(true, "device", deviceNames(devices)+note+hint)
 				}
 			}
 

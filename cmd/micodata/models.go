@@ -383,7 +383,7 @@ func checkNormals(data []byte) error {
 	if !ok || img.Bounds().Size() != image.Pt(checkWidth, checkHeight) {
 		return fmt.Errorf("normals are %T of %v for a picture of %dx%d", decoded, decoded.Bounds().Size(), checkWidth, checkHeight)
 	}
-	const edgeOn = 127 // z of what points away, which is turned until it does not
+	const edgeOn = 125 // z of what points away, which is turned until it no longer does, is this or more
 	same, away, all := 0, 0, checkWidth*checkHeight
 	for px := range slices.Chunk(img.Pix, 4) {
 		if bytes.Equal(px, img.Pix[:4]) {
