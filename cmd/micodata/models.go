@@ -89,7 +89,7 @@ func (a *app) modelDirs(given []string) ([]string, error) {
 		case err == nil, errors.Is(err, fs.ErrNotExist):
 			dirs = append(dirs, dir)
 		case !errors.Is(err, syscall.ENOTDIR): // a file of that name is something else
-			a.note("models are looked for elsewhere only: " + (&storage.Error{Op: "read", Path: dir, Err: err}).Error())
+			a.note("a folder of models is left out: " + (&storage.Error{Op: "read", Path: dir, Err: err}).Error())
 		}
 	}
 	caches := []string{filepath.Join(os.TempDir(), fmt.Sprintf("micodata-%d", os.Getuid()))}
@@ -293,6 +293,9 @@ func (a *app) modelsCheckCommand() *cobra.Command {
 			var problems []error
 			for _, name := range names {
 				result, err := "", broken[name]
+				if name == "" {
+					err = &card.NameError{} // not the default's
+				}
 				if err == nil {
 					result, err = checkModel(cmd.Context(), flags.options(name, dirs))
 				}
@@ -435,7 +438,7 @@ func (a *app) modelsTryCommand() *cobra.Command {
 		Use:   "try NAME PICTURE... -o FOLDER",
 		Short: "Depth and normals of loose pictures, to look at",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) < 2 || to == "" {
+			if len(args) < 2 || args[0] == "" || to == "" {
 				return usagef("models try wants NAME PICTURE... -o FOLDER; see micodata models try --help")
 			}
 			ctx := cmd.Context()
