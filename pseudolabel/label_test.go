@@ -2,6 +2,7 @@ package pseudolabel
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"image"
@@ -299,6 +300,44 @@ func TestOpenRefuses(t *testing.T) {
 	var misnamed *gpu.NameError
 	if _, err := Open(ctx, Options{Model: "colours", ModelDirs: []string{dir}, Device: "tpu"}); !errors.As(err, &misnamed) {
 		t.Errorf("no such device: got %v", err)
+	}
+}
+
+// What can't go well with a network's file is an error before any picture.
+func TestOpenRefusesNetworks(t *testing.T) {
+	read := func(name string) string {
+		data, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	square := fmt.Sprintf(cardText, "m", "m.onnx", sha256.Sum256([]byte(read("dpt-tiny/depth.onnx"))), "m.onnx")
+	square = strings.ReplaceAll(strings.ReplaceAll(square, "[depth, normal]", "[depth]"), "    normal: {name: normal, axes: opencv, range: [-1, 1]}\n", "")
+	unknown := strings.Replace(read("colours.onnx"), "Conv", "Conw", 1)
+	var (
+		wrong *card.Error
+		file  *card.FileError
+	)
+	for _, c := range []struct {
+		card, network string
+		as            any
+		says          string
+	}{
+		{square, read("dpt-tiny/depth.onnx"), &wrong, "image float32 [?,3,64,64], not any height and width"},
+		{strings.Replace(square, "short_side: 64, multiple_of: 32, mode: squash-to-nearest-multiple", "size: [64, 96], mode: squash", 1), read("dpt-tiny/depth.onnx"), &wrong, "not the card's size of 64x96"},
+		{fmt.Sprintf(cardText, "m", "m.onnx", sha256.Sum256([]byte(unknown)), "m.onnx"), unknown, &file, "can't be run by ONNX Runtime"},
+	} {
+		dir := t.TempDir()
+		folder := filepath.Join(dir, "m")
+		if err := errors.Join(os.Mkdir(folder, 0o755), os.WriteFile(filepath.Join(folder, card.FileName), []byte(c.card), 0o644),
+			os.WriteFile(filepath.Join(folder, "m.onnx"), []byte(c.network), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open(t.Context(), Options{Model: "m", ModelDirs: []string{dir}, Device: "cpu"})
+		if !errors.As(err, c.as) || !strings.Contains(err.Error(), c.says) || strings.Count(err.Error(), "m.onnx") != 1 {
+			t.Errorf("got %v, want an error with %q", err, c.says)
+		}
 	}
 }
 
