@@ -205,7 +205,7 @@ func (a *app) modelsAddCommand() *cobra.Command {
 				return err
 			}
 			err = a.addModel(cmd.Context(), flags, args[0], to, dirs)
-			if cmd.Context().Err() != nil {
+			if err != nil && cmd.Context().Err() != nil {
 				return &stoppedError{"nothing was added"}
 			}
 			return err
