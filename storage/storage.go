@@ -85,9 +85,11 @@ func (e *Error) Error() string {
 	msg := fmt.Sprintf("%s %s: %v", e.Op, e.Path, e.cause())
 	switch {
 	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
-		msg += " (free space there, then run the same command again: it goes on from what is committed)"
+		msg += " (free space there, then run the same command again: what is committed stays)"
 	case errors.Is(e.Err, fs.ErrPermission), errors.Is(e.Err, syscall.EROFS):
 		msg += " (the folder must be readable and writable by this user)"
+	case errors.Is(e.Err, syscall.ENOTDIR):
+		msg += " (a file is where a folder is wanted: name another)"
 	}
 	return msg
 }

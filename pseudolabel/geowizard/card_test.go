@@ -40,7 +40,7 @@ func TestCard(t *testing.T) {
 		t.Errorf("read as %+v", c)
 	}
 	for _, change := range []struct{ from, to, says string }{
-		{"version: v1", "version: v3", `not one of ["v1" "v2"]`},
+		{"version: v1", "version: v3", `not one of v1, v2`},
 		{"version: v1", "version: v2", "v2 has none"},
 		{"image_encoder: image_encoder.onnx", "", "image_encoder is missing"},
 		{"encoder: vae_encoder.onnx", "", "encoder is missing"},
@@ -53,9 +53,9 @@ func TestCard(t *testing.T) {
 		{"[448, 768]", "[448, -64]", "multiples of 64"},
 		{"[448, 768]", "[448, 65536]", "up to 4096"},
 		{"[448, 768]", "[448]", "array"},
-		{"scaled_linear", "squaredcos_cap_v2", `not one of ["scaled_linear"]`},
-		{"v_prediction", "sample", `not one of ["v_prediction" "epsilon"]`},
-		{"leading", "trailing", `not one of ["leading"]`},
+		{"scaled_linear", "squaredcos_cap_v2", `not one of scaled_linear`},
+		{"v_prediction", "sample", `not one of v_prediction, epsilon`},
+		{"leading", "trailing", `not one of leading`},
 		{"prediction: v_prediction,", "", "prediction is missing"},
 		{"clip_sample: false", "clip_sample: true", "only false"},
 		{"timesteps: 1000", "timesteps: 1", "from 2"},
@@ -94,7 +94,7 @@ func TestSettings(t *testing.T) {
 		"too many steps":    {Settings{Steps: 1000}, "timestep 1000"},
 		"negative ensemble": {Settings{Ensemble: -1}, "ensemble of -1"},
 		"large ensemble":    {Settings{Ensemble: 101}, "1 to 100"},
-		"domain":            {Settings{Domain: "Indoor"}, `["indoor" "outdoor" "object"]`},
+		"domain":            {Settings{Domain: "Indoor"}, `indoor, outdoor, object`},
 		"noise of one":      {Settings{Ensemble: 2, Noise: array(4, 8, 16)}, "[2,4,height/8,width/8]"},
 		"channels":          {Settings{Noise: array(3, 8, 16)}, "[1,4,height/8,width/8]"},
 		"flat noise":        {Settings{Noise: array(512)}, "[1,4,height/8,width/8]"},
