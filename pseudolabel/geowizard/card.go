@@ -44,15 +44,15 @@ const (
 
 // Scheduler is the diffusion's schedule, by the names of diffusers' DDIMScheduler.
 type Scheduler struct {
-	TrainTimesteps  int     `yaml:"train_timesteps"`
-	BetaStart       float64 `yaml:"beta_start"`
-	BetaEnd         float64 `yaml:"beta_end"`
-	BetaSchedule    string  `yaml:"beta_schedule"` // scaled_linear
-	Prediction      string  `yaml:"prediction"`    // VPrediction or Epsilon
-	SetAlphaToOne   bool    `yaml:"set_alpha_to_one"`
-	StepsOffset     int     `yaml:"steps_offset"`
-	TimestepSpacing string  `yaml:"timestep_spacing"` // leading
-	ClipSample      bool    `yaml:"clip_sample"`      // false
+	TrainTimesteps  int
+	BetaStart       float64
+	BetaEnd         float64
+	BetaSchedule    string // ScaledLinear or Linear
+	Prediction      string // VPrediction or Epsilon
+	SetAlphaToOne   bool
+	StepsOffset     int
+	TimestepSpacing string // leading
+	ClipSample      bool   // what a step takes for the picture is cut to [-1,1]
 }
 
 // What the UNet predicts.
@@ -61,8 +61,13 @@ const (
 	Epsilon     = "epsilon" // the noise
 )
 
+// Betas, from the first timestep to the last.
 const (
-	scaledLinear = "scaled_linear"
+	ScaledLinear = "scaled_linear" // squares of a line
+	Linear       = "linear"
+)
+
+const (
 	leading      = "leading"
 	maxTimesteps = 100_000
 )
@@ -119,7 +124,7 @@ func (c *Card) Validate() error {
 
 func (s *Scheduler) validate() error {
 	const at = "geowizard.scheduler."
-	if err := choice.OneOf(at+"beta_schedule", s.BetaSchedule, scaledLinear); err != nil {
+	if err := choice.OneOf(at+"beta_schedule", s.BetaSchedule, ScaledLinear, Linear); err != nil {
 		return err
 	}
 	if err := choice.OneOf(at+"prediction", s.Prediction, VPrediction, Epsilon); err != nil {
@@ -129,8 +134,6 @@ func (s *Scheduler) validate() error {
 		return err
 	}
 	switch {
-	case s.ClipSample:
-		return errors.New(at + "clip_sample is true: only false is supported")
 	case s.TrainTimesteps < 2 || s.TrainTimesteps > maxTimesteps:
 		return fmt.Errorf(at+"train_timesteps is %d: from 2 to %d", s.TrainTimesteps, maxTimesteps)
 	case !(0 < s.BetaStart && s.BetaStart <= s.BetaEnd && s.BetaEnd < 1):
