@@ -28,6 +28,8 @@ import ensemble
 import geowizard
 
 ROOT = os.path.join(common.HERE, "..", "..")
+# The families and sizes (height, width) of the small DPTs; one is not square, so that its sides can't be exchanged unseen.
+DPTS = {"dpt-tiny": ("omnidata", (64, 64)), "dpt-tiny-midas": ("midas-hybrid", (64, 128))}
 BUCKET = (64, 128)
 STEPS = 4
 MEMBERS = 3
@@ -64,9 +66,8 @@ def demo_crop(picture, side):
     return picture.crop((left, top, left + side, top + side))
 
 
-def dpt_goldens(out, name, family_name, frames, tiny=True):
+def dpt_goldens(out, name, family_name, size, frames, tiny=True):
     family = dpt.FAMILIES[family_name]
-    size = (64, 64) if tiny else (384, 384)
     pictures = {os.path.basename(f).split(".")[0]: common.open_rgb(f) for f in frames}
     cfg = dpt.config(family["hybrid"], tiny)
     folder = os.path.join(out, name)
@@ -166,10 +167,10 @@ def make(out):
     frames = common.default_pictures()
     sintel = next(f for f in frames if "sintel" in f)
     dense, diffusion = os.path.join(out, "pseudolabel", "testdata"), os.path.join(out, "pseudolabel", "geowizard", "testdata")
-    for name, family in (("dpt-tiny", "omnidata"), ("dpt-tiny-midas", "midas-hybrid")):
+    for name, (family, size) in DPTS.items():
         shutil.rmtree(os.path.join(dense, name), ignore_errors=True)
-        tool("dpt.py", "--random-weights", "--tiny", "--family", family, "-o", dense, "--name", name)
-        dpt_goldens(dense, name, family, frames)
+        tool("dpt.py", "--random-weights", "--tiny", "--family", family, "--size", "{}x{}".format(*size), "-o", dense, "--name", name)
+        dpt_goldens(dense, name, family, size, frames)
     for version in ("v1", "v2"):
         name = f"tiny-{version}"
         shutil.rmtree(os.path.join(diffusion, name), ignore_errors=True)
