@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -137,7 +138,7 @@ func newLabeler(c *card.Card, o Options, rt *gpu.Runtime, devices []gpu.Device, 
 	l.fingerprint = fmt.Sprintf("geometry=%d model=%s weights=%s card=%s onnxruntime=%s/%.12s device=%s threads=%d",
 		arithmetic, c.Name, l.info.WeightsSHA256, rules(c), rt.Version(), rt.SHA256(), devices[0].Kind, o.Threads)
 	if l.onGPU {
-		l.fingerprint += fmt.Sprintf(" batch=%d", batchSize(o, true))
+		l.fingerprint += fmt.Sprintf(" batch=%d", batchSize(c, o, true))
 	}
 	return l
 }
@@ -156,14 +157,20 @@ func rules(c *card.Card) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-func batchSize(o Options, onGPU bool) int {
+// batchSize is the most pictures in one run. Of each, GeoWizard's decoder holds
+// tensors of up to 1.2 GB in fp32 (768x768), several at once.
+func batchSize(c *card.Card, o Options, onGPU bool) int {
+	size, most := 8, math.MaxInt
+	if c.GeoWizard != nil {
+		size, most = 4, c.GeoWizard.MaxBatch()
+	}
 	switch {
 	case o.BatchSize > 0:
-		return o.BatchSize
-	case onGPU:
-		return 8
+		size = o.BatchSize
+	case !onGPU:
+		size = 1
 	}
-	return 1
+	return min(size, most)
 }
 
 // loader loads a model's networks onto devices.
@@ -222,7 +229,7 @@ func (l *loader) pool(ctx context.Context, file string, outputs []string, rows m
 		}
 		sessions = append(sessions, s)
 	}
-	o := gpu.PoolOptions{Batch: batchSize(l.options, l.onGPU), Runs: l.options.Workers}
+	o := gpu.PoolOptions{Batch: batchSize(l.card, l.options, l.onGPU), Runs: l.options.Workers}
 	if l.onGPU {
 		// A second run copies its pictures while the first one computes.
 		o.Runs, o.Wait, o.Now = 2, batchWait, l.options.Now

@@ -199,3 +199,22 @@ func TestGeoWizardsMistakesAreSeen(t *testing.T) {
 		}
 	}
 }
+
+// However large a batch is asked for, the decoder's values can be counted.
+func TestGeoWizardsBatch(t *testing.T) {
+	w := &card.Card{GeoWizard: &geowizard.Card{Buckets: []geowizard.Bucket{{576, 768}, {768, 768}}}}
+	for _, c := range []struct {
+		card       *card.Card
+		asked      int
+		cpu, onGPU int
+	}{{w, 0, 1, 4}, {w, 6, 6, 6}, {w, 100, 7, 7}, {&card.Card{}, 0, 1, 8}, {&card.Card{}, 100, 100, 100}} {
+		o := Options{BatchSize: c.asked}
+		if cpu, onGPU := batchSize(c.card, o, false), batchSize(c.card, o, true); cpu != c.cpu || onGPU != c.onGPU {
+			t.Errorf("asked for %d: %d and on a GPU %d, want %d and %d", c.asked, cpu, onGPU, c.cpu, c.onGPU)
+		}
+	}
+	g := twin(t, wizardTwins[1], Options{BatchSize: 1 << 20, Workers: 1})
+	if got := g.(*labeler).model.capacity(); got != 2*511 { // of 64x128
+		t.Errorf("a pool of %d pictures, want twice 511", got)
+	}
+}

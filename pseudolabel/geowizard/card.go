@@ -3,6 +3,7 @@ package geowizard
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"micodata/internal/choice"
@@ -40,6 +41,14 @@ const shrink = 8
 const (
 	sideMultiple = 64
 	maxSide      = 4096
+)
+
+// The decoder's widest tensor has 256 channels at full size, of a picture's depth
+// and of its normals. Kernels count a tensor's values in 32 bits, and of one that
+// is larger they make garbage without an error.
+const (
+	decoderValues = 2 * 256 // a pixel
+	maxValues     = math.MaxInt32
 )
 
 // Scheduler is the diffusion's schedule, by the names of diffusers' DDIMScheduler.
@@ -91,6 +100,15 @@ func (c *Card) Faces() map[string]map[string][]int64 {
 	return faces
 }
 
+// MaxBatch is how many pictures one run of a network may have.
+func (c *Card) MaxBatch() int {
+	most := maxValues
+	for _, b := range c.Buckets {
+		most = min(most, maxValues/(decoderValues*b.height()*b.width()))
+	}
+	return most
+}
+
 // Validate tells the first thing in the card that can't be run, and what can.
 func (c *Card) Validate() error {
 	if err := choice.OneOf("geowizard.version", c.Version, V1, V2); err != nil {
@@ -114,6 +132,9 @@ func (c *Card) Validate() error {
 			if side <= 0 || side > maxSide || side%sideMultiple != 0 {
 				return fmt.Errorf("geowizard.buckets has %v: sides are multiples of %d up to %d", [2]int(b), sideMultiple, maxSide)
 			}
+		}
+		if b.height()*b.width() > maxValues/decoderValues {
+			return fmt.Errorf("geowizard.buckets has %v: at most %d pixels, or the decoder would count beyond 32 bits", [2]int(b), maxValues/decoderValues)
 		}
 		if slices.Contains(c.Buckets[:i], b) {
 			return fmt.Errorf("geowizard.buckets has %v twice", [2]int(b))

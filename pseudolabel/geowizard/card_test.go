@@ -63,6 +63,7 @@ func TestCard(t *testing.T) {
 		{"[448, 768]", "[0, 768]", "multiples of 64"},
 		{"[448, 768]", "[448, -64]", "multiples of 64"},
 		{"[448, 768]", "[448, 65536]", "up to 4096"},
+		{"[448, 768]", "[2048, 2048]", "32 bits"},
 		{"[448, 768]", "[448]", "[height, width]"},
 		{"[448, 768]", "[448, 768, 3]", "[height, width]"},
 		{"[448, 768]", "448", "[height, width]"},
@@ -102,6 +103,25 @@ func TestCard(t *testing.T) {
 		_, err := parse(t, strings.Replace(cardText, change.from, change.to, 1))
 		if err == nil || !strings.Contains(err.Error(), change.says) {
 			t.Errorf("%q for %q: %v, want an error with %q", change.to, change.from, err, change.says)
+		}
+	}
+}
+
+// The decoder's 256 channels, of two rows a picture, must have fewer than 2^31 values.
+func TestMaxBatch(t *testing.T) {
+	for _, c := range []struct {
+		buckets []Bucket
+		want    int
+	}{
+		{[]Bucket{{576, 768}}, 9}, {[]Bucket{{576, 768}, {768, 768}, {64, 64}}, 7}, {[]Bucket{{64, 64}}, 1023}, {[]Bucket{{2048, 1984}}, 1},
+	} {
+		card := testCard()
+		card.Buckets = c.buckets
+		if err := card.Validate(); err != nil {
+			t.Error(err)
+		}
+		if got := card.MaxBatch(); got != c.want {
+			t.Errorf("%v: batches of %d, want %d", c.buckets, got, c.want)
 		}
 	}
 }
