@@ -105,6 +105,10 @@ func TestNetworkSize(t *testing.T) {
 			t.Errorf("%v becomes %v, want %v", size, got, want)
 		}
 	}
+	// Of a card the height comes first.
+	if got := networkSize(image.Pt(1280, 720), &card.Resize{Mode: card.Squash, Size: []int{384, 672}}); got != image.Pt(672, 384) {
+		t.Errorf("a picture becomes %v, want 672 x 384", got)
+	}
 }
 
 func TestOnePictureFailsAlone(t *testing.T) {

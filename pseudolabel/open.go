@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -141,7 +142,7 @@ func newLabeler(c *card.Card, o Options, rt *gpu.Runtime, devices []gpu.Device, 
 		l.info.DepthKind = l.depth.Kind
 	}
 	l.fingerprint = fmt.Sprintf("geometry=%d %s onnxruntime=%s/%.12s device=%s threads=%d", arithmetic, Identity(c), rt.Version(), rt.SHA256(), devices[0].Kind, o.Threads)
-	if n := batchSize(o, l.onGPU); n > 1 {
+	if n := batchSize(c, o, l.onGPU); n > 1 {
 		l.fingerprint += fmt.Sprintf(" batch=%d", n)
 	}
 	return l
@@ -167,14 +168,20 @@ func rules(c *card.Card) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-func batchSize(o Options, onGPU bool) int {
+// batchSize is the most pictures in one run. Of each, GeoWizard's decoder holds
+// tensors of up to 1.2 GB in fp32 (768x768), several at once.
+func batchSize(c *card.Card, o Options, onGPU bool) int {
+	size, most := 8, math.MaxInt
+	if c.GeoWizard != nil {
+		size, most = 4, c.GeoWizard.MaxBatch()
+	}
 	switch {
 	case o.BatchSize > 0:
-		return o.BatchSize
-	case onGPU:
-		return 8
+		size = o.BatchSize
+	case !onGPU:
+		size = 1
 	}
-	return 1
+	return min(size, most)
 }
 
 // loader loads a model's networks onto devices.
@@ -234,7 +241,7 @@ func (l *loader) pool(ctx context.Context, file string, outputs []string, rows m
 		}
 		sessions = append(sessions, s)
 	}
-	o := gpu.PoolOptions{Batch: batchSize(l.options, l.onGPU), Runs: l.options.Workers}
+	o := gpu.PoolOptions{Batch: batchSize(l.card, l.options, l.onGPU), Runs: l.options.Workers}
 	if l.onGPU {
 		// A second run copies its pictures while the first one computes.
 		o.Runs, o.Wait, o.Accounts = 2, batchWait, l.accounts
