@@ -38,7 +38,7 @@ func realFrames(t *testing.T) [][]byte {
 func TestSmallOnRealFrames(t *testing.T) {
 	g := openSmall(t, Options{})
 	frames := realFrames(t)
-	
+
 	batched := label(t, openSmall(t, Options{BatchSize: 4}), frames...)
 	for i, got := range label(t, g, frames...) {
 		if got.Err != nil {
