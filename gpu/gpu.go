@@ -47,35 +47,56 @@ func (e *DeviceError) Error() string {
 	return fmt.Sprintf("device %s can't be used: %s", e.Device, e.Reason)
 }
 
-// parseDevices reads "cpu", "cuda:1" and lists of GPUs with commas.
+// NameError says that a text names no device, of this machine or any other.
+type NameError struct{ Name, Reason string }
+
+func (e *NameError) Error() string { return fmt.Sprintf("device %q: %s", e.Name, e.Reason) }
+
+// Devices that stand for every one of a kind, or for what works.
+func isSet(name string) bool { return name == "" || name == auto || name == CUDA || name == TensorRT }
+
+const auto = "auto"
+
+// checkName tells what [Runtime.Select] can't read. Errors: [*NameError].
+func checkName(name string) error {
+	if isSet(name) {
+		return nil
+	}
+	_, err := parseDevices(name)
+	return err
+}
+
+// parseDevices reads "cpu", "cuda:1" and lists of GPUs with commas. Errors:
+// [*NameError].
 func parseDevices(list string) ([]Device, error) {
 	var devices []Device
 	for name := range strings.SplitSeq(list, ",") {
-		d, err := parseDevice(name)
-		if err != nil {
-			return nil, err
+		d, why := parseDevice(strings.TrimSpace(name))
+		if why == "" && (slices.Contains(devices, d) || len(devices) > 0 && (d.Kind == CPU || d.Kind != devices[0].Kind)) {
+			why = "want different GPUs of one kind, or cpu alone"
 		}
-		if slices.Contains(devices, d) || len(devices) > 0 && (d.Kind == CPU || d.Kind != devices[0].Kind) {
-			return nil, fmt.Errorf("device %q: want different GPUs of one kind, or cpu alone", list)
+		if why != "" {
+			return nil, &NameError{list, why}
 		}
 		devices = append(devices, d)
 	}
 	return devices, nil
 }
 
-func parseDevice(name string) (Device, error) {
+// parseDevice reads one device, or says why it can't.
+func parseDevice(name string) (d Device, why string) {
 	if name == CPU {
-		return Device{Kind: CPU}, nil
+		return Device{Kind: CPU}, ""
 	}
 	kind, id, _ := strings.Cut(name, ":")
 	if kind != CUDA && kind != TensorRT {
-		return Device{}, fmt.Errorf("device %q is not one of auto, cpu, cuda, cuda:N, tensorrt, tensorrt:N", name)
+		return Device{}, "want auto, cpu, cuda or tensorrt, each alone, or GPUs such as cuda:0,cuda:2"
 	}
 	n, err := strconv.Atoi(id)
 	if err != nil || n < 0 {
-		return Device{}, fmt.Errorf("device %q: %q is not a GPU's number", name, id)
+		return Device{}, fmt.Sprintf("%q is not a GPU's number", id)
 	}
-	return Device{Kind: kind, ID: n}, nil
+	return Device{Kind: kind, ID: n}, ""
 }
 
 // SessionOptions say how a model is run.
@@ -104,7 +125,7 @@ func (o SessionOptions) withDefaults() SessionOptions {
 type IO struct {
 	Name  string
 	Shape []int64 // -1 where any size fits
-	Type  string  // "float32", "int64"; other types by ONNX Runtime's name
+	Type  string  // "float32", "int64"; "float16", "uint8" and so on
 }
 
 // Tensor is a dense array, row-major and contiguous. Exactly one of the data

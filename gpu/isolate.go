@@ -33,6 +33,9 @@ const DefaultPatience = 10 * time.Minute
 // Select is [Runtime.Select] in a child of its own, so that this process never
 // opens a GPU.
 func (i Isolation) Select(ctx context.Context, name string) (devices []Device, note string, err error) {
+	if err := checkName(name); err != nil {
+		return nil, "", err
+	}
 	c, err := i.start()
 	if err != nil {
 		return nil, "", err

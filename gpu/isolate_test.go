@@ -94,6 +94,10 @@ func TestIsolatedIsTheSame(t *testing.T) {
 // What an error was about survives its way.
 func TestIsolatedErrors(t *testing.T) {
 	ctx := t.Context()
+	var wrong *NameError
+	if _, _, err := isolation("serve").Select(ctx, "gpu"); !errors.As(err, &wrong) {
+		t.Errorf("no device's name: got %v", err)
+	}
 	huge := isolated(t, "huge.onnx")
 	if _, err := huge.Run(ctx, map[string]Tensor{"x": {Shape: []int64{1}, Data: []float32{1}}}); !errors.Is(err, ErrOutOfMemory) {
 		t.Errorf("128 TiB gave %v", err)

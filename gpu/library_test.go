@@ -66,14 +66,16 @@ func expect(t *testing.T, o Options, want string) {
 func TestParseDevices(t *testing.T) {
 	for name, want := range map[string][]Device{
 		"cpu": {{Kind: CPU}}, "cuda:0": {{Kind: CUDA}}, "cuda:3": {{Kind: CUDA, ID: 3}}, "cuda:2,cuda:0": {{CUDA, 2}, {CUDA, 0}}, "tensorrt:1": {{TensorRT, 1}},
+		" cpu": {{Kind: CPU}}, "cuda:0, cuda:1": {{CUDA, 0}, {CUDA, 1}},
 	} {
 		if got, err := parseDevices(name); err != nil || !slices.Equal(got, want) {
 			t.Errorf("parseDevices(%q) = %v, %v; want %v", name, got, err, want)
 		}
 	}
-	for _, name := range []string{"gpu", "cpu:1", "cuda:", "cuda:-1", "cuda:x", "CUDA", "cpu,cuda:0", "cpu,cpu", "cuda:1,cuda:1", "cuda:0,", "cuda:0,cpu", "cuda:0,tensorrt:1"} {
-		if got, err := parseDevices(name); err == nil {
-			t.Errorf("parseDevices(%q) = %v, want an error", name, got)
+	for _, name := range []string{"gpu", "cpu:1", "cuda:", "cuda:-1", "cuda:x", "CUDA", "cpu,cuda:0", "cpu,cpu", "cuda:1,cuda:1", "cuda:0,", "cuda:0,cpu", "cuda:0,tensorrt:1", "auto,cpu"} {
+		var wrong *NameError
+		if got, err := parseDevices(name); !errors.As(err, &wrong) || wrong.Name != name {
+			t.Errorf("parseDevices(%q) = %v, %v; want an error of the name", name, got, err)
 		}
 	}
 }

@@ -94,9 +94,9 @@ const maxDevices = 16
 // Select reads "auto", "cpu", "cuda" or "tensorrt" (every GPU), or a list as
 // "cuda:0,cuda:2", and checks that a model runs there. "auto" (or "") is every GPU where that works and
 // else the CPU, and then note says in one line why not a GPU. Errors:
-// [*DeviceError].
+// [*DeviceError], [*NameError].
 func (r *Runtime) Select(name string) (devices []Device, note string, err error) {
-	if name == "" || name == "auto" {
+	if name == "" || name == auto {
 		if devices, note, err = r.gpus(CUDA); err != nil {
 			return []Device{{Kind: CPU}}, fmt.Sprintf("models run on the CPU: no CUDA (%s)", message(err)), nil
 		}
@@ -188,7 +188,7 @@ func (r *Runtime) probe(d Device) (err error) {
 }
 
 // message gives what ONNX Runtime itself said, as one line, without what the
-// binding put before it.
+// binding put before it and without the places in its own sources.
 func message(err error) string {
 	for {
 		inner := errors.Unwrap(err)
@@ -196,7 +196,7 @@ func message(err error) string {
 			inner = joined.Unwrap()[0] // what went wrong first
 		}
 		if inner == nil {
-			return strings.Join(strings.Fields(err.Error()), " ")
+			return withoutSources(strings.Join(strings.Fields(err.Error()), " "))
 		}
 		err = inner
 	}

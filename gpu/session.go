@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -82,7 +83,7 @@ func describe(path string) (inputs, outputs []IO, err error) {
 func toIO(infos []ort.InputOutputInfo) []IO {
 	ios := make([]IO, len(infos))
 	for i, info := range infos {
-		kind := info.DataType.String()
+		kind := strings.ToLower(strings.TrimPrefix(info.DataType.String(), "ONNX_TENSOR_ELEMENT_DATA_TYPE_"))
 		switch info.DataType {
 		case ort.TensorElementDataTypeFloat:
 			kind = "float32"

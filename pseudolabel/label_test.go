@@ -2,6 +2,7 @@ package pseudolabel
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"image"
@@ -16,7 +17,9 @@ import (
 
 	"micodata/dataset"
 	"micodata/gpu"
+	"micodata/internal/npy"
 	"micodata/pseudolabel/card"
+	"micodata/pseudolabel/geowizard"
 )
 
 // The network colours gives depth = 2 + 3 red: the ramp's depth is known.
@@ -101,6 +104,10 @@ func TestNetworkSize(t *testing.T) {
 		if got := networkSize(size, &r); got != want {
 			t.Errorf("%v becomes %v, want %v", size, got, want)
 		}
+	}
+	// Of a card the height comes first.
+	if got := networkSize(image.Pt(1280, 720), &card.Resize{Mode: card.Squash, Size: []int{384, 672}}); got != image.Pt(672, 384) {
+		t.Errorf("a picture becomes %v, want 672 x 384", got)
 	}
 }
 
@@ -228,6 +235,22 @@ func TestLabelEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// extreme estimates a depth whose range does not fit 32 bits, though its values do.
+type extreme struct{}
+
+func (extreme) estimate(context.Context, *slot, *picture) (depth, normal field, err error) {
+	return field{channels: [][]float32{{-3e38, 3e38}}, w: 2, h: 1}, field{}, nil
+}
+func (extreme) capacity() int { return 1 }
+func (extreme) close() error  { return nil }
+
+func TestDepthThatDoesNotFit(t *testing.T) {
+	l := &labeler{model: extreme{}, depth: &card.DepthOutput{}, maxPixels: 1 << 20, acquire: ownSlots(1)}
+	if got := label(t, l, ramp(t, 4, 4))[0]; got.Err == nil || got.Depth != nil || !strings.Contains(got.Err.Error(), "32 bits") {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()
@@ -235,11 +258,13 @@ func TestOpenRefuses(t *testing.T) {
 		says    string
 		changes []string
 	}{
-		{"no runner", []string{"runner: small", "runner: magic"}},
+		{`runner is "magic"`, []string{"runner: small", "runner: magic"}},
 		{`no output "distance"`, []string{"{name: depth", "{name: distance"}},
-		{`input is "picture"`, []string{"{name: image", "{name: picture"}},
+		{`input for colours.onnx is "picture"`, []string{"{name: image", "{name: picture"}},
 		{"sha256", []string{"sha256: ", "sha256: 00", "}]\nnetworks", "}]\nnetworks"}},
-		{"[N 3 H W]", []string{"normal: {name: normal", "normal: {name: depth"}},
+		{"[N,3,H,W]", []string{"normal: {name: normal", "normal: {name: depth"}},
+		{"depth float32 [?,1,?,?], not float32 [N,3,H,W]", []string{"normal: {name: normal", "normal: {name: depth"}},
+		{"[N,1,H,W]", []string{"depth: {name: depth", "depth: {name: normal"}},
 	} {
 		install(t, dir, "colours", c.changes...)
 		if c.says == "sha256" { // right in form, of another file
@@ -253,6 +278,21 @@ func TestOpenRefuses(t *testing.T) {
 		}
 	}
 	install(t, dir, "colours")
+	var unfit *OptionError
+	for _, o := range []Options{
+		{Model: "colours", DemoCrop: true},
+		{Model: "colours", GeoWizard: geowizard.Settings{Noise: &npy.Array{}}},
+		{Model: "tiny-v2", ModelDirs: []string{filepath.Join("geowizard", "testdata")}, DemoCrop: true},
+		{Model: "tiny-v2", ModelDirs: []string{filepath.Join("geowizard", "testdata")}, GeoWizard: geowizard.Settings{Steps: 1001}},
+	} {
+		if o.ModelDirs == nil {
+			o.ModelDirs = []string{dir}
+		}
+		o.Device = "cpu"
+		if _, err := Open(ctx, o); !errors.As(err, &unfit) {
+			t.Errorf("%+v: got %v", o, err)
+		}
+	}
 	var none *card.NoModelError
 	if _, err := Open(ctx, Options{Model: "dpt", ModelDirs: []string{dir}}); !errors.As(err, &none) || !strings.Contains(err.Error(), "colours") {
 		t.Errorf("no such model: got %v", err)
@@ -261,15 +301,54 @@ func TestOpenRefuses(t *testing.T) {
 	if _, err := Open(ctx, Options{Model: "colours", ModelDirs: []string{dir}, ORTLibrary: filepath.Join(dir, "absent.so")}); !errors.As(err, &missing) {
 		t.Errorf("no library: got %v", err)
 	}
-	if _, err := Open(ctx, Options{Model: "colours", ModelDirs: []string{dir}, Device: "tpu"}); err == nil || !strings.Contains(err.Error(), "tpu") {
+	var misnamed *gpu.NameError
+	if _, err := Open(ctx, Options{Model: "colours", ModelDirs: []string{dir}, Device: "tpu"}); !errors.As(err, &misnamed) {
 		t.Errorf("no such device: got %v", err)
+	}
+}
+
+// What can't go well with a network's file is an error before any picture.
+func TestOpenRefusesNetworks(t *testing.T) {
+	read := func(name string) string {
+		data, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	square := fmt.Sprintf(cardText, "m", "m.onnx", sha256.Sum256([]byte(read("dpt-tiny/depth.onnx"))), "m.onnx")
+	square = strings.ReplaceAll(strings.ReplaceAll(square, "[depth, normal]", "[depth]"), "    normal: {name: normal, axes: opencv, range: [-1, 1]}\n", "")
+	unknown := strings.Replace(read("colours.onnx"), "Conv", "Conw", 1)
+	var (
+		wrong *card.Error
+		file  *card.FileError
+	)
+	for _, c := range []struct {
+		card, network string
+		as            any
+		says          string
+	}{
+		{square, read("dpt-tiny/depth.onnx"), &wrong, "image float32 [?,3,64,64], not any height and width"},
+		{strings.Replace(square, "short_side: 64, multiple_of: 32, mode: squash-to-nearest-multiple", "size: [64, 96], mode: squash", 1), read("dpt-tiny/depth.onnx"), &wrong, "not the card's size of 64x96"},
+		{fmt.Sprintf(cardText, "m", "m.onnx", sha256.Sum256([]byte(unknown)), "m.onnx"), unknown, &file, "can't be run by ONNX Runtime"},
+	} {
+		dir := t.TempDir()
+		folder := filepath.Join(dir, "m")
+		if err := errors.Join(os.Mkdir(folder, 0o755), os.WriteFile(filepath.Join(folder, card.FileName), []byte(c.card), 0o644),
+			os.WriteFile(filepath.Join(folder, "m.onnx"), []byte(c.network), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open(t.Context(), Options{Model: "m", ModelDirs: []string{dir}, Device: "cpu"})
+		if !errors.As(err, c.as) || !strings.Contains(err.Error(), c.says) || strings.Count(err.Error(), "m.onnx") != 1 {
+			t.Errorf("got %v, want an error with %q", err, c.says)
+		}
 	}
 }
 
 func TestFingerprintHoldsWhatShapesTheBytes(t *testing.T) {
 	base := open(t, Options{Model: "net"}).Fingerprint()
 	for name, same := range map[string]Geometer{
-		"batch and workers": open(t, Options{Model: "net", BatchSize: 4, Workers: 2}),
+		"workers":           open(t, Options{Model: "net", Workers: 2}),
 		"words of the card": open(t, Options{Model: "net"}, "note: a test", "note: another"),
 	} {
 		if got := same.Fingerprint(); got != base {
@@ -278,6 +357,7 @@ func TestFingerprintHoldsWhatShapesTheBytes(t *testing.T) {
 	}
 	for name, other := range map[string]Geometer{
 		"threads": open(t, Options{Model: "net", Threads: 2}),
+		"batch":   open(t, Options{Model: "net", BatchSize: 4}),
 		"mean":    open(t, Options{Model: "net"}, "mean: [0, 0, 0]", "mean: [0, 0, 0.1]"),
 		"axes":    open(t, Options{Model: "net"}, "axes: opencv", "axes: opengl"),
 		"weights": open(t, Options{Model: "colours"}),
@@ -308,9 +388,9 @@ func TestCheckInputs(t *testing.T) {
 	for words, change := range map[string]func(in []gpu.IO) []gpu.IO{
 		`no input "timestep"`:  func(in []gpu.IO) []gpu.IO { return append(in[:1:1], in[2]) },
 		`an input "mask"`:      func(in []gpu.IO) []gpu.IO { return append(in, gpu.IO{Name: "mask", Type: "float32"}) },
-		`float32 [N 2 4 8 16]`: func(in []gpu.IO) []gpu.IO { in[0].Shape = []int64{-1, 2, 4, 8, 8}; return in },
-		`int64 [N]`:            func(in []gpu.IO) []gpu.IO { in[1].Type = "float32"; return in },
-		`float32 [N 1 -1]`:     func(in []gpu.IO) []gpu.IO { in[2].Shape = nil; return in },
+		`float32 [?,2,4,8,16]`: func(in []gpu.IO) []gpu.IO { in[0].Shape = []int64{-1, 2, 4, 8, 8}; return in },
+		`int64 [?]`:            func(in []gpu.IO) []gpu.IO { in[1].Type = "float32"; return in },
+		`float32 [?,1,?]`:      func(in []gpu.IO) []gpu.IO { in[2].Shape = nil; return in },
 	} {
 		if err := checkInputs("unet.onnx", change(good()), want); err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("want %s, got %v", words, err)

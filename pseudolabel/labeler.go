@@ -161,6 +161,9 @@ func (l *labeler) picture(ctx context.Context, s *slot, p *Picture) (normals []b
 		depth.clamp(l.depth.Clamp)
 		d.depth = newScaled(depth.channels[0], depth.w, depth.h, pic.size.X, pic.size.Y)
 		d.lo, d.hi = d.depth.extremes()
+		if span := d.hi - d.lo; span-span != 0 { // clamping and resizing may leave what is finite
+			return nil, d, &pictureError{dataset.Labeler, fmt.Errorf("its depth, from %v to %v, does not fit 32 bits", d.lo, d.hi)}
+		}
 	}
 	if l.normal != nil {
 		if err := normal.check(3); err != nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -39,18 +40,16 @@ func ownSlots(n int) func(ctx context.Context) (release func(), err error) {
 }
 
 // Open finds a model's card, checks its files and loads it. Errors a caller may
-// branch on: [*card.NoModelError], [*gpu.MissingError], [*gpu.DeviceError].
+// branch on: those of [card.Find] and [card.Card.Verify], [*gpu.MissingError],
+// [*gpu.DeviceError], [*gpu.NameError], [*OptionError].
 func Open(ctx context.Context, o Options) (Geometer, error) {
 	o = o.withDefaults()
 	c, err := card.Find(o.Model, o.ModelDirs)
 	if err != nil {
 		return nil, err
 	}
-	if c.Runner != card.Small && c.Runner != card.DPT && c.Runner != card.GeoWizardRunner {
-		return nil, fmt.Errorf("model %s: no runner %q labels pictures with geometry (there are: %s, %s, %s)", c.Name, c.Runner, card.Small, card.DPT, card.GeoWizardRunner)
-	}
-	if o.GeoWizard.Noise != nil && c.Runner != card.GeoWizardRunner {
-		return nil, fmt.Errorf("model %s: it is no GeoWizard, and takes no noise to begin with", c.Name)
+	if err := checkOptions(c, o); err != nil {
+		return nil, err
 	}
 	rt, err := gpu.Open(gpu.Options{LibraryPath: o.ORTLibrary})
 	if err != nil {
@@ -99,7 +98,7 @@ func demoSide(c *card.Card) (int, error) {
 		side = s[0]
 	}
 	if side == 0 {
-		return 0, fmt.Errorf("model %s: its networks do not take one square, which omnidata's demonstration crops", c.Name)
+		return 0, &OptionError{c.Name, errors.New("its networks do not take one square, which omnidata's demonstration crops")}
 	}
 	return side, nil
 }
@@ -143,7 +142,7 @@ func newLabeler(c *card.Card, o Options, rt *gpu.Runtime, devices []gpu.Device, 
 		l.info.DepthKind = l.depth.Kind
 	}
 	l.fingerprint = fmt.Sprintf("geometry=%d %s onnxruntime=%s/%.12s device=%s threads=%d", arithmetic, Identity(c), rt.Version(), rt.SHA256(), devices[0].Kind, o.Threads)
-	if n := batchSize(o, l.onGPU); n > 1 {
+	if n := batchSize(c, o, l.onGPU); n > 1 {
 		l.fingerprint += fmt.Sprintf(" batch=%d", n)
 	}
 	return l
@@ -169,14 +168,20 @@ func rules(c *card.Card) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-func batchSize(o Options, onGPU bool) int {
+// batchSize is the most pictures in one run. Of each, GeoWizard's decoder holds
+// tensors of up to 1.2 GB in fp32 (768x768), several at once.
+func batchSize(c *card.Card, o Options, onGPU bool) int {
+	size, most := 8, math.MaxInt
+	if c.GeoWizard != nil {
+		size, most = 4, c.GeoWizard.MaxBatch()
+	}
 	switch {
 	case o.BatchSize > 0:
-		return o.BatchSize
-	case onGPU:
-		return 8
+		size = o.BatchSize
+	case !onGPU:
+		size = 1
 	}
-	return 1
+	return min(size, most)
 }
 
 // loader loads a model's networks onto devices.
@@ -236,7 +241,7 @@ func (l *loader) pool(ctx context.Context, file string, outputs []string, rows m
 		}
 		sessions = append(sessions, s)
 	}
-	o := gpu.PoolOptions{Batch: batchSize(l.options, l.onGPU), Runs: l.options.Workers}
+	o := gpu.PoolOptions{Batch: batchSize(l.card, l.options, l.onGPU), Runs: l.options.Workers}
 	if l.onGPU {
 		// A second run copies its pictures while the first one computes.
 		o.Runs, o.Wait, o.Accounts = 2, batchWait, l.accounts
@@ -306,39 +311,9 @@ func zeros(want []gpu.IO, n int64, rows map[string][]int64) (inputs map[string]g
 
 func (l *loader) session(ctx context.Context, path string, o gpu.SessionOptions) (gpu.Runner, error) {
 	if l.options.Isolation != nil {
-		return l.options.Isolation.NewSession(ctx, path, o)
+		s, err := l.options.Isolation.NewSession(ctx, path, o)
+		return s, loadError(ctx, l.card, path, err)
 	}
-	return l.runtime.NewSession(path, o)
-}
-
-// checkFaces compares what the card says with what the network has, so that a
-// card of another network is an error here and not in the midst of a run.
-func checkFaces(c *card.Card, n *card.Network, p *gpu.Pool) error {
-	wrong := func(io gpu.IO, want string) error {
-		return fmt.Errorf("model %s: %s's %s is %s %v, want %s", c.Name, n.File, io.Name, io.Type, io.Shape, want)
-	}
-	inputs := p.Inputs()
-	if len(inputs) != 1 || inputs[0].Name != n.Input.Name {
-		return fmt.Errorf("model %s: the card's input is %q, the network has %+v", c.Name, n.Input.Name, inputs)
-	}
-	if in := inputs[0]; in.Type != "float32" || len(in.Shape) != 4 || (in.Shape[1] != 3 && in.Shape[1] != -1) || (in.Shape[0] != 1 && in.Shape[0] != -1) {
-		return wrong(in, "float32 [N 3 H W]")
-	}
-	if size := n.Input.Resize.Size; size != nil {
-		for i, want := range size {
-			if got := inputs[0].Shape[2+i]; got != -1 && got != int64(want) {
-				return wrong(inputs[0], fmt.Sprintf("the card's size %v", size))
-			}
-		}
-	}
-	for _, out := range p.Outputs() {
-		rank := len(out.Shape)
-		if out.Type != "float32" || rank < 3 || rank > 4 {
-			return wrong(out, "float32 [N C H W]")
-		}
-		if m := n.Outputs.Normal; m != nil && m.Name == out.Name && (rank != 4 || (out.Shape[1] != 3 && out.Shape[1] != -1)) {
-			return wrong(out, "float32 [N 3 H W]")
-		}
-	}
-	return nil
+	s, err := l.runtime.NewSession(path, o)
+	return s, loadError(ctx, l.card, path, err)
 }

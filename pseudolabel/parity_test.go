@@ -101,7 +101,7 @@ func normalDifference(t *testing.T, data []byte, want *npy.Array) (share, tilt f
 	return float64(off) / float64(3*len(got)), tilt
 }
 
-// twin opens a twin with changes to its card.
+// twin opens a twin, a folder in testdata, with changes to its card.
 func twin(t *testing.T, name string, o Options, changes ...string) Geometer {
 	t.Helper()
 	from := filepath.Join("testdata", name)
@@ -116,6 +116,7 @@ func twin(t *testing.T, name string, o Options, changes ...string) Geometer {
 		}
 		card = strings.ReplaceAll(card, changes[i], changes[i+1])
 	}
+	name = filepath.Base(name)
 	folder := filepath.Join(t.TempDir(), name)
 	if err := os.CopyFS(folder, os.DirFS(from)); err != nil {
 		t.Fatal(err)

@@ -1,7 +1,7 @@
 package pseudolabel
 
 import (
-	"image"
+	"fmt"
 	"image/color"
 	"math"
 	"os/exec"
@@ -38,7 +38,7 @@ func realFrames(t *testing.T) [][]byte {
 func TestSmallOnRealFrames(t *testing.T) {
 	g := openSmall(t, Options{})
 	frames := realFrames(t)
-	frames = append(frames, frames...) // so that some share a batch
+
 	batched := label(t, openSmall(t, Options{BatchSize: 4}), frames...)
 	for i, got := range label(t, g, frames...) {
 		if got.Err != nil {
@@ -76,50 +76,177 @@ func TestSmallOnRealFrames(t *testing.T) {
 	}
 }
 
-// floor is a tiled floor that runs from the camera to a wall.
-func floor(t *testing.T) []byte {
-	const w, h, focal, height, wall = 640, 400, 500., 1.5, 9.
-	return jpegOf(t, w, h, func(x, y int) color.Color {
-		down, right := (float64(y)-h/2.3)/focal, (float64(x)-w/2)/focal
-		z := min(height/max(down, 1e-6), wall)
-		if z == wall {
-			return color.RGBA{205, 200, 190, 255}
-		}
-		if (int(math.Floor(z))+int(math.Floor(right*z)))%2 == 0 {
-			return color.RGBA{150, 110, 80, 255}
-		}
-		return color.RGBA{110, 78, 55, 255}
-	})
+// surface is a plane or a sphere of a scene: x right, y down, z forward, metres.
+type surface struct {
+	at     [3]float64 // a plane's point, a sphere's centre
+	normal [3]float64 // of a plane; unit length
+	radius float64    // of a sphere
+	colour [3]float64
 }
 
-// The least that a depth model must know, and what a flipped axis or a flipped
-// near and far would turn round.
-func TestSmallKnowsAFloor(t *testing.T) {
-	got := label(t, openSmall(t, Options{}), floor(t))[0]
-	if got.Err != nil {
-		t.Fatal(got.Err)
+// hit is how far along a ray from the camera the surface lies, and its normal there.
+func (s *surface) hit(ray [3]float64) (t float64, normal [3]float64, ok bool) {
+	if s.radius == 0 {
+		t = dot(s.at, s.normal) / dot(ray, s.normal)
+		return t, s.normal, t > 0
 	}
-	depth := decodeDepth(t, got.Depth)
-	vectors, size := decodeNormal(t, got.Normal)
-	median := func(r image.Rectangle, value func(x, y int) float64) float64 {
-		var all []float64
-		for y := r.Min.Y; y < r.Max.Y; y++ {
-			for x := r.Min.X; x < r.Max.X; x++ {
-				all = append(all, value(x, y))
+	a, b, c := dot(ray, ray), dot(ray, s.at), dot(s.at, s.at)-s.radius*s.radius
+	root := b*b - a*c
+	if root < 0 {
+		return 0, normal, false
+	}
+	t = (b - math.Sqrt(root)) / a
+	for i := range normal {
+		normal[i] = (ray[i]*t - s.at[i]) / s.radius
+	}
+	return t, normal, t > 0
+}
+
+func dot(a, b [3]float64) float64 { return a[0]*b[0] + a[1]*b[1] + a[2]*b[2] }
+
+// scene is what a camera sees of surfaces, and the truth of it.
+type scene struct {
+	jpeg    []byte
+	depth   []float64
+	normals [][3]float64
+}
+
+const sceneWidth, sceneHeight = 240, 160
+
+// sun is where the light of all scenes comes from.
+var sun = [3]float64{-.48, -.64, -.6}
+
+// render casts a ray for each pixel. Surfaces are tiled, so that size and
+// perspective show, and lit: half from everywhere, half from the sun.
+func render(t *testing.T, surfaces ...surface) *scene {
+	t.Helper()
+	const focal = 200.
+	s := &scene{depth: make([]float64, sceneWidth*sceneHeight), normals: make([][3]float64, sceneWidth*sceneHeight)}
+	s.jpeg = jpegOf(t, sceneWidth, sceneHeight, func(x, y int) color.Color {
+		ray := [3]float64{(float64(x) + .5 - sceneWidth/2) / focal, (float64(y) + .5 - sceneHeight/2) / focal, 1}
+		at := y*sceneWidth + x
+		s.depth[at] = math.Inf(1)
+		var c [3]float64
+		for i := range surfaces {
+			z, normal, ok := surfaces[i].hit(ray)
+			if !ok || z >= s.depth[at] {
+				continue
+			}
+			s.depth[at], s.normals[at] = z, normal
+			tile := 0
+			for k, v := range ray {
+				if math.Abs(normal[k]) < .9 || surfaces[i].radius > 0 { // not across a plane
+					tile += int(math.Floor(v*z/.7 + .01))
+				}
+			}
+			light := .5 + .5*max(0, dot(normal, sun)) - .12*float64(tile&1)
+			for k, v := range surfaces[i].colour {
+				c[k] = v * light
 			}
 		}
+		return color.RGBA{uint8(c[0]), uint8(c[1]), uint8(c[2]), 255}
+	})
+	return s
+}
+
+// faults are what maps get wrong where the truth is clear: what is nearer, and to
+// which side a surface faces.
+func (s *scene) faults(t *testing.T, g Geometry) (faults []string) {
+	t.Helper()
+	depth := decodeDepth(t, g.Depth)
+	vectors, _ := decodeNormal(t, g.Normal)
+	// median is a value's where the truth is so; ok if that is a part of the picture that counts
+	median := func(value func(at int) float64, so func(at int) bool) (v float64, ok bool) {
+		var all []float64
+		for at := range s.depth {
+			if so(at) {
+				all = append(all, value(at))
+			}
+		}
+		if len(all) < len(s.depth)/50 {
+			return 0, false
+		}
 		slices.Sort(all)
-		return all[len(all)/2]
+		return all[len(all)/2], true
 	}
-	level := func(x, y int) float64 { return float64(depth.Gray16At(x, y).Y) }
-	wall := median(image.Rect(100, 60, 540, 160), level)
-	middle := median(image.Rect(100, 270, 540, 300), level)
-	front := median(image.Rect(100, 370, 540, 400), level)
-	if !(front < middle && middle < wall) {
-		t.Errorf("depth of the front %v, the middle %v, the wall %v: want them rising", front, middle, wall)
+	level := func(at int) float64 { return float64(depth.Gray16At(at%sceneWidth, at/sceneWidth).Y) / 65535 }
+	sorted := slices.Sorted(slices.Values(s.depth))
+	front, middle := sorted[len(sorted)/7], sorted[len(sorted)/2]
+	near, _ := median(level, func(at int) bool { return s.depth[at] <= front })
+	far, _ := median(level, func(at int) bool { return s.depth[at] >= middle })
+	if middle > 1.2*front && near > far-.2 {
+		faults = append(faults, fmt.Sprintf("the nearest seventh has level %.2f, the farther half %.2f", near, far))
 	}
-	up := median(image.Rect(100, 320, 540, 400), func(x, y int) float64 { return -vectors[y*size.X+x][1] })
-	if up < .5 {
-		t.Errorf("the floor's normals point up by %v, want more than 0.5", up)
+	for c, axis := range []string{"x", "y", "z"} {
+		for _, sign := range []float64{1, -1} {
+			along := func(at int) float64 { return sign * vectors[at][c] }
+			if v, ok := median(along, func(at int) bool { return sign*s.normals[at][c] > .5 }); ok && v < .25 {
+				faults = append(faults, fmt.Sprintf("%s is %.2f where it should be more than half of %v", axis, sign*v, sign))
+			}
+		}
+	}
+	return faults
+}
+
+// What a depth and normal model must know, and the signs of all that it says: a
+// flipped axis, or near for far, would turn it round.
+func TestSmallKnowsGeometry(t *testing.T) {
+	plane := func(x, y, z, nx, ny, nz float64, colour [3]float64) surface {
+		n := math.Sqrt(nx*nx + ny*ny + nz*nz)
+		return surface{at: [3]float64{x, y, z}, normal: [3]float64{nx / n, ny / n, nz / n}, colour: colour}
+	}
+	ball := func(x, y, z, radius float64) surface {
+		return surface{at: [3]float64{x, y, z}, radius: radius, colour: [3]float64{220, 120, 90}}
+	}
+	wood, paint, stone := [3]float64{190, 150, 110}, [3]float64{235, 230, 220}, [3]float64{170, 180, 190}
+	ground, back := plane(0, 1.4, 0, 0, -1, 0, wood), plane(0, 0, 8, 0, 0, -1, paint)
+	small := openSmall(t, Options{})
+	flips := map[string]func(depth, normal *field){
+		"nothing": func(_, _ *field) {},
+		"x":       func(_, n *field) { negate(n.channels[0]) },
+		"y":       func(_, n *field) { negate(n.channels[1]) },
+		"z":       func(_, n *field) { negate(n.channels[2]) },
+		"depth":   func(d, _ *field) { negate(d.channels[0]) },
+	}
+	for name, c := range map[string]struct {
+		surfaces []surface
+		shows    []string // flips that must be seen
+	}{
+		"a wall":                  {[]surface{back}, []string{"z"}},
+		"a floor before a wall":   {[]surface{ground, back}, []string{"y", "z", "depth"}},
+		"a ceiling":               {[]surface{plane(0, -1.2, 0, 0, 1, 0, paint), back}, []string{"y", "z", "depth"}},
+		"a tilted floor":          {[]surface{plane(0, 1.4, 3, .25, -1, -.2, wood), back}, []string{"y", "z", "depth"}},
+		"a wall on the left":      {[]surface{ground, back, plane(-1.5, 0, 0, 1, 0, 0, stone)}, []string{"x", "y", "z", "depth"}},
+		"a wall on the right":     {[]surface{ground, back, plane(1.5, 0, 0, -1, 0, 0, stone)}, []string{"x", "y", "z", "depth"}},
+		"a wall that turns right": {[]surface{plane(0, 0, 4, -.9, 0, -.8, stone)}, []string{"x", "z", "depth"}},
+		"a wall that turns left":  {[]surface{plane(0, 0, 4, .9, 0, -.8, stone)}, []string{"x", "z", "depth"}},
+		"a ball":                  {[]surface{ground, back, ball(0, .3, 4, 1.1)}, []string{"x", "y", "z", "depth"}},
+		"a ball to the left":      {[]surface{ground, back, ball(-1.2, .4, 4, 1)}, []string{"x", "y", "z", "depth"}},
+		"a ball to the right":     {[]surface{ground, back, ball(1.2, .4, 4, 1)}, []string{"x", "y", "z", "depth"}},
+	} {
+		s := render(t, c.surfaces...)
+		seen := record(t, small.(*labeler).model, s.jpeg)
+		for flip, spoil := range flips {
+			l := *small.(*labeler)
+			l.model = spoiled{seen, spoil}
+			m := label(t, &l, s.jpeg)[0]
+			if m.Err != nil {
+				t.Fatal(m.Err)
+			}
+			faults := s.faults(t, m)
+			switch {
+			case flip == "nothing" && len(faults) > 0:
+				t.Errorf("%s: %q", name, faults)
+			case slices.Contains(c.shows, flip) && len(faults) == 0:
+				t.Errorf("%s: %s is flipped, and it is not seen", name, flip)
+			}
+			t.Logf("%s, %s flipped: %q", name, flip, faults)
+		}
+	}
+}
+
+func negate(values []float32) {
+	for i := range values {
+		values[i] = -values[i]
 	}
 }

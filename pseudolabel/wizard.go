@@ -70,7 +70,9 @@ func (l *loader) wizard(ctx context.Context, s geowizard.Settings) (_ *wizard, e
 		p, err := l.pool(ctx, file, outputs, faces[file])
 		if err == nil {
 			w.pools = append(w.pools, p)
-			err = checkInputs(file, p.Inputs(), faces[file])
+			if wrong := checkInputs(file, p.Inputs(), faces[file]); wrong != nil {
+				err = l.card.Wrong(wrong)
+			}
 		}
 		return p, err
 	}
@@ -115,19 +117,12 @@ func checkInputs(file string, have []gpu.IO, want map[string][]int64) error {
 			fits = in.Shape[1+i] == -1 || shape[i] == -1 || in.Shape[1+i] == shape[i]
 		}
 		if !fits {
-			return fmt.Errorf("%s's input %q is %s %v; for pictures of the first bucket it must take %s [N%s]", file, name, in.Type, in.Shape, kind, rowText(shape))
+			want := face(gpu.IO{Name: name, Type: kind, Shape: append([]int64{-1}, shape...)})
+			return fmt.Errorf("%s has %s; for pictures of the first bucket it must take %s", file, face(in), want)
 		}
 	}
 	for name := range seen {
 		return fmt.Errorf("%s has an input %q, which no GeoWizard has", file, name)
 	}
 	return nil
-}
-
-// rowText is a shape's dimensions, each after a space.
-func rowText(shape []int64) (text string) {
-	for _, d := range shape {
-		text += fmt.Sprint(" ", d)
-	}
-	return text
 }

@@ -294,13 +294,13 @@ func (p *planner) place(split string, bytes int64) *shardPlan {
 }
 
 // add adds a row to a shard.
-func (s *shardPlan) add(r run) {
-	s.Rows++
-	if n := len(s.Runs); n > 0 && s.Runs[n-1].Part == r.Part && s.Runs[n-1].First+s.Runs[n-1].N == r.First {
-		s.Runs[n-1].N++
+func (p *shardPlan) add(r run) {
+	p.Rows++
+	if n := len(p.Runs); n > 0 && p.Runs[n-1].Part == r.Part && p.Runs[n-1].First+p.Runs[n-1].N == r.First {
+		p.Runs[n-1].N++
 		return
 	}
-	s.Runs = append(s.Runs, r)
+	p.Runs = append(p.Runs, r)
 }
 
 // fileBytes is at least the size of a file whose rows have that many bytes. A

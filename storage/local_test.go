@@ -58,7 +58,7 @@ func TestCommittedFilesHaveThePermissionsOfTheUmask(t *testing.T) {
 
 func TestErrorsSayWhatToDo(t *testing.T) {
 	e := &storage.Error{Op: "write", Path: "/d/x", Err: &fs.PathError{Op: "write", Path: "/d/x", Err: syscall.ENOSPC}}
-	if got := e.Error(); got != "write /d/x: no space left on device (free space there, then run the same command again: it goes on from what is committed)" {
+	if got := e.Error(); got != "write /d/x: no space left on device (free space there, then run the same command again: what is committed stays)" {
 		t.Error(got)
 	}
 	if _, err := storage.NewLocal("/proc/nowhere/x"); err == nil || !strings.Contains(err.Error(), "/proc/nowhere/x") {

@@ -87,9 +87,11 @@ func (e *Error) Error() string {
 	switch {
 	case errors.As(e.Err, &remote): // it says itself what to do
 	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
-		msg += " (free space there, then run the same command again: it goes on from what is committed)"
+		msg += " (free space there, then run the same command again: what is committed stays)"
 	case errors.Is(e.Err, fs.ErrPermission), errors.Is(e.Err, syscall.EROFS):
 		msg += " (the folder must be readable and writable by this user)"
+	case errors.Is(e.Err, syscall.ENOTDIR):
+		msg += " (a file is where a folder is wanted: name another)"
 	}
 	return msg
 }

@@ -57,7 +57,7 @@ func (a *app) configure(cmd *cobra.Command) error {
 			return
 		}
 		if err := cmd.Flags().Set(f.Name, value); err != nil {
-			problem = usagef("%s: %v", from, err)
+			problem = usagef("%s: %s", from, flagProblem(err))
 		}
 	})
 	if problem != nil {

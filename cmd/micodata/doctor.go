@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,9 +30,10 @@ func isMissing(err error) bool {
 		ort *gpu.MissingError
 		mod *card.NoModelError
 		off *card.NoWeightsError
+		bin *card.FileError
 		dev *gpu.DeviceError
 	)
-	return errors.As(err, &m) || errors.As(err, &ff) || errors.As(err, &old) || errors.As(err, &bad) || errors.As(err, &ort) || errors.As(err, &mod) || errors.As(err, &off) || errors.As(err, &dev) || errors.Is(err, gpu.ErrNoDevice)
+	return errors.As(err, &m) || errors.As(err, &ff) || errors.As(err, &old) || errors.As(err, &bad) || errors.As(err, &ort) || errors.As(err, &mod) || errors.As(err, &off) || errors.As(err, &bin) || errors.As(err, &dev) || errors.Is(err, gpu.ErrNoDevice)
 }
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -72,14 +75,19 @@ func (a *app) doctorCommand() *cobra.Command {
 				say(false, "onnxruntime", err.Error())
 			} else {
 				say(true, "onnxruntime", rt.Version()+" "+rt.Path())
-				if devices, note, err := rt.Select(label.Device); err != nil {
-					say(false, "device", err.Error())
+				devices, note, err := rt.Select(label.Device)
+				hint := gpuHint(rt, devices)
+				if err != nil {
+					say(false, "device", err.Error()+hint)
 				} else {
-					say(true, "device", fmt.Sprint(devices)+" "+note)
+					if note != "" {
+						note = "; " + note
+					}
+					say(true, "device", deviceNames(devices)+note+hint)
 				}
 			}
 
-			dirs, err := modelDirs(label.ModelDir)
+			dirs, err := a.modelDirs(label.ModelDir)
 			if err != nil {
 				return err
 			}
@@ -105,6 +113,55 @@ func (a *app) doctorCommand() *cobra.Command {
 	}
 	bind(cmd.Flags(), &label)
 	return cmd
+}
+
+// gpuHint says how a GPU of this machine that no model runs on could be used.
+func gpuHint(rt *gpu.Runtime, devices []gpu.Device) string {
+	if len(devices) > 0 && devices[0].Kind != gpu.CPU {
+		return ""
+	}
+	there := gpuNames()
+	if _, err := os.Stat("/dev/nvidia0"); err != nil && len(there) == 0 {
+		return ""
+	}
+	hint := "; this machine has a GPU"
+	if len(there) > 0 {
+		hint += " (" + strings.Join(there, ", ") + ")"
+	}
+	if withCUDA, _ := filepath.Glob(filepath.Join(filepath.Dir(rt.Path()), "libonnxruntime_providers_cuda*")); len(withCUDA) > 0 {
+		return hint
+	}
+	return hint + ": make setup-gpu in the sources gets the ONNX Runtime that uses it"
+}
+
+// deviceNames are devices and, where the driver tells, the GPUs of the machine.
+func deviceNames(devices []gpu.Device) string {
+	names := make([]string, len(devices))
+	for i, d := range devices {
+		names[i] = d.String()
+	}
+	text := strings.Join(names, ",")
+	if there := gpuNames(); len(there) > 0 && devices[0].Kind != gpu.CPU {
+		text += " (" + strings.Join(there, ", ") + ")"
+	}
+	return text
+}
+
+// gpuNames are the models of the machine's GPUs, as the driver tells them.
+func gpuNames() (names []string) {
+	files, _ := filepath.Glob("/proc/driver/nvidia/gpus/*/information")
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			continue // the driver is on its way out
+		}
+		for line := range strings.Lines(string(data)) {
+			if name, ok := strings.CutPrefix(line, "Model:"); ok {
+				names = append(names, strings.TrimSpace(name))
+			}
+		}
+	}
+	return names
 }
 
 // cardProblem is what is wrong with a model's card or files.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/spf13/pflag"
+
 	"micodata/dataset"
 	"micodata/engine"
 	"micodata/storage"
@@ -35,6 +37,41 @@ func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(f
 type failuresError struct{ msg string }
 
 func (e *failuresError) Error() string { return e.msg }
+
+// stoppedError is what the user interrupted, and what came of it.
+type stoppedError struct{ what string }
+
+func (e *stoppedError) Error() string { return "stopped; " + e.what }
+func (e *stoppedError) Unwrap() error { return context.Canceled }
+
+// severalError says how many of a command's errors there were, each of which was
+// told; they decide the exit code.
+type severalError struct {
+	msg  string
+	errs []error
+}
+
+func (e *severalError) Error() string   { return e.msg }
+func (e *severalError) Unwrap() []error { return e.errs }
+
+// flagProblem says what is wrong with a flag, and not by which of Go's functions
+// that was seen.
+func flagProblem(err error) string {
+	var wrong *pflag.InvalidValueError
+	if !errors.As(err, &wrong) {
+		return err.Error()
+	}
+	want := map[string]string{
+		"int": "a whole number", "int64": "a whole number", "float64": "a number", "bool": "true or false", "duration": "a time, such as 90s or 10m",
+	}[wrong.GetFlag().Value.Type()]
+	if want == "" {
+		return fmt.Sprintf("--%s %q: %v", wrong.GetFlag().Name, wrong.GetValue(), wrong.Unwrap())
+	}
+	if errors.Is(err, strconv.ErrRange) {
+		want += " of at most 64 bits"
+	}
+	return fmt.Sprintf("--%s %q: want %s", wrong.GetFlag().Name, wrong.GetValue(), want)
+}
 
 // exitCode maps an error to the command's exit code. Whose fault it is decides:
 // the order matters where an error wraps several.
@@ -70,7 +107,8 @@ func (a *app) logger() *slog.Logger {
 // printError writes one line: what, where, what to do.
 func (a *app) printError(err error) {
 	msg := oneLine(err.Error())
-	if errors.Is(err, context.Canceled) {
+	var told *stoppedError
+	if errors.Is(err, context.Canceled) && !errors.As(err, &told) {
 		msg = "stopped; what was committed stays, and the same command goes on from there"
 	}
 	if log := a.logger(); log != nil {

@@ -10,18 +10,24 @@ import (
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"micodata/dataset"
 	"micodata/gpu"
 	"micodata/internal/npy"
+	"micodata/models"
 	"micodata/pseudolabel"
 	"micodata/pseudolabel/card"
+	"micodata/storage"
 )
 
 func (a *app) modelsCommand() *cobra.Command {
@@ -59,6 +65,48 @@ func (m modelFlags) options(name string, dirs []string) pseudolabel.Options {
 	return pseudolabel.Options{Model: name, ModelDirs: dirs, Device: m.Device, ORTLibrary: m.ORTLib, BatchSize: m.Batch, Isolation: m.isolation()}
 }
 
+// modelDirs are the folders that models are looked for in: those given, which must
+// be there; the usual ones, of which one that can't be read is left out; and that
+// of the models inside the binary. They are unpacked into the user's cache folder,
+// or where there is none that can be written, as in many containers, below the
+// folder for temporary files.
+func (a *app) modelDirs(given []string) ([]string, error) {
+	for _, dir := range given {
+		_, err := os.ReadDir(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, usagef("model_dir %s: there is no such folder", dir)
+		case errors.Is(err, syscall.ENOTDIR):
+			return nil, usagef("model_dir %s is a file; a folder of models' folders is wanted", dir)
+		case err != nil:
+			return nil, &storage.Error{Op: "read models in", Path: dir, Err: err}
+		}
+	}
+	dirs := slices.Clone(given)
+	for _, dir := range card.Dirs(nil) {
+		_, err := os.ReadDir(dir)
+		switch {
+		case err == nil, errors.Is(err, fs.ErrNotExist):
+			dirs = append(dirs, dir)
+		case !errors.Is(err, syscall.ENOTDIR): // a file of that name is something else
+			a.note("a folder of models is left out: " + (&storage.Error{Op: "read", Path: dir, Err: err}).Error())
+		}
+	}
+	caches := []string{filepath.Join(os.TempDir(), fmt.Sprintf("micodata-%d", os.Getuid()))}
+	if cache, err := os.UserCacheDir(); err == nil {
+		caches = append([]string{filepath.Join(cache, "micodata")}, caches...)
+	}
+	var problems []error
+	for _, cache := range caches {
+		dir, err := models.Unpack(cache)
+		if err == nil {
+			return append(dirs, dir), nil
+		}
+		problems = append(problems, err)
+	}
+	return nil, &missingError{[]string{fmt.Sprintf("a folder for the built-in model: %v; set XDG_CACHE_HOME to one", errors.Join(problems...))}}
+}
+
 // modelLine is a model in a listing.
 type modelLine struct {
 	Name    string   `json:"name"`
@@ -81,7 +129,7 @@ func (a *app) modelsListCommand() *cobra.Command {
 		Short: "What models there are, and how to get those that are not here",
 		Args:  exactly(),
 		RunE: func(*cobra.Command, []string) error {
-			dirs, err := modelDirs(dirs)
+			dirs, err := a.modelDirs(dirs)
 			if err != nil {
 				return err
 			}
@@ -152,46 +200,76 @@ func (a *app) modelsAddCommand() *cobra.Command {
 		Short: "Copy a model (model.yaml and its files) to where it is found, once it has run",
 		Args:  exactly("FOLDER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			folder, err := filepath.Abs(args[0])
+			dirs, err := a.modelDirs(flags.ModelDir)
 			if err != nil {
 				return err
 			}
-			c, err := card.Load(folder)
-			if errors.Is(err, os.ErrNotExist) {
-				return usagef("%s has no %s: a folder that tools/export has written is wanted", args[0], card.FileName)
+			err = a.addModel(cmd.Context(), flags, args[0], to, dirs)
+			if err != nil && cmd.Context().Err() != nil {
+				return &stoppedError{"nothing was added"}
 			}
-			if err != nil {
-				return usagef("%v", err)
-			}
-			if c.Name != filepath.Base(folder) {
-				return usagef("%s holds the model %q: its folder must have its name", args[0], c.Name)
-			}
-			if to == "" {
-				cache, err := os.UserCacheDir()
-				if err != nil {
-					return usagef("no cache folder to add to (%v): name one with --to", err)
-				}
-				to = filepath.Join(cache, "micodata", "models")
-			}
-			var result string
-			copied, err := c.Install(ctx, to, func(copied *card.Card) (err error) {
-				result, err = checkModel(ctx, flags.options(c.Name, []string{filepath.Dir(copied.Dir)}))
-				return err
-			})
-			if errors.Is(err, os.ErrExist) {
-				return usagef("%v", err)
-			}
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(a.out, "%s\n%s: added; licence: %s\n", result, copied.Dir, copied.Licence)
-			return nil
+			return err
 		},
 	}
 	bind(cmd.Flags(), &flags)
 	cmd.Flags().StringVar(&to, "to", "", "folder of models to copy it to (default: micodata/models in the user's cache folder)")
 	return cmd
+}
+
+// addModel runs the model in a folder and copies it to a folder of models. Dirs are
+// those that models are looked for in.
+func (a *app) addModel(ctx context.Context, flags modelFlags, name, to string, dirs []string) error {
+	folder, err := filepath.Abs(name)
+	if err != nil {
+		return err
+	}
+	c, err := card.Load(folder)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return usagef("%s has no %s: a folder that tools/export has written is wanted", name, card.FileName)
+	}
+	if err != nil {
+		return err
+	}
+	if c.Name != filepath.Base(folder) {
+		return usagef("%s holds the model %q: its folder must have its name", name, c.Name)
+	}
+	if to == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return usagef("no cache folder to add to (%v): name one with --to", err)
+		}
+		to = filepath.Join(cache, "micodata", "models")
+	}
+	there := usagef("model %s is in %s already: remove its folder there first to replace it", c.Name, to)
+	if _, err := os.Lstat(filepath.Join(to, c.Name)); err == nil {
+		return there
+	}
+	result, err := checkModel(ctx, flags.options(c.Name, []string{filepath.Dir(folder)}))
+	if err != nil {
+		return err
+	}
+	copied, err := c.Install(ctx, to)
+	if errors.Is(err, card.ErrThere) {
+		return there // since another was faster
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "%s\n%s: added; licence: %s\n", result, copied.Dir, copied.Licence)
+	if !slices.ContainsFunc(dirs, func(dir string) bool { return sameFile(dir, to) }) {
+		a.note("no model is looked for in " + to + ": use it with --model-dir " + to)
+	}
+	return nil
+}
+
+// sameFile tells whether two names are of one file or folder that is there.
+func sameFile(a, b string) bool {
+	first, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	second, err := os.Stat(b)
+	return err == nil && os.SameFile(first, second)
 }
 
 func (a *app) modelsCheckCommand() *cobra.Command {
@@ -200,34 +278,41 @@ func (a *app) modelsCheckCommand() *cobra.Command {
 		Use:   "check [NAME...]",
 		Short: "Compare models' files with their cards and run each on a picture",
 		RunE: func(cmd *cobra.Command, names []string) error {
-			dirs, err := modelDirs(flags.ModelDir)
+			dirs, err := a.modelDirs(flags.ModelDir)
 			if err != nil {
 				return err
 			}
+			broken := map[string]error{}
 			if len(names) == 0 {
 				for _, m := range card.List(dirs) {
-					if m.Err != nil || len(m.Card.Files) > 0 {
+					if broken[m.Name] = m.Err; m.Err != nil || len(m.Card.Files) > 0 {
 						names = append(names, m.Name)
 					}
 				}
 			}
 			var problems []error
 			for _, name := range names {
-				result, err := checkModel(cmd.Context(), flags.options(name, dirs))
+				result, err := "", broken[name]
+				if name == "" {
+					err = &card.NameError{} // not the default's
+				}
+				if err == nil {
+					result, err = checkModel(cmd.Context(), flags.options(name, dirs))
+				}
 				if cmd.Context().Err() != nil {
-					return cmd.Context().Err()
+					return &stoppedError{"run it again to check all"}
 				}
 				if err != nil {
 					problems = append(problems, err)
 					if len(names) > 1 {
-						fmt.Fprintf(a.out, "%s: %s\n", name, oneLine(err.Error()))
+						fmt.Fprintln(a.out, oneLine(err.Error()))
 					}
 					continue
 				}
 				fmt.Fprintln(a.out, result)
 			}
 			if len(problems) > 1 {
-				return &failuresError{fmt.Sprintf("%d of %d models do not work", len(problems), len(names))}
+				return &severalError{fmt.Sprintf("%d of %d models do not work", len(problems), len(names)), problems}
 			}
 			return errors.Join(problems...)
 		},
@@ -236,9 +321,11 @@ func (a *app) modelsCheckCommand() *cobra.Command {
 	return cmd
 }
 
-// checkModel opens a model and labels a picture with it.
+// checkModel opens a model and labels a picture with it. What is the same
+// everywhere, or impossible, is no estimate of that picture.
 func checkModel(ctx context.Context, o pseudolabel.Options) (result string, err error) {
 	begin := time.Now()
+	o.GeoWizard.Steps = 1 // whether it runs is asked, not how well
 	m, err := pseudolabel.Open(ctx, o)
 	if err != nil {
 		return "", err
@@ -255,27 +342,71 @@ func checkModel(ctx context.Context, o pseudolabel.Options) (result string, err 
 	}
 	info := m.Model()
 	var parts []string
-	for _, of := range []struct {
-		data []byte
-		text string
-	}{
-		{g.Depth, fmt.Sprintf("depth from %.4g to %.4g, %s", g.DepthMin, g.DepthMax, info.DepthKind)},
-		{g.Normal, "normals"},
-	} {
-		if of.data == nil {
-			continue
+	if g.Depth != nil {
+		if err := checkDepth(g, info.DepthKind); err != nil {
+			return "", fmt.Errorf("model %s: %w", o.Model, err)
 		}
-		img, err := png.DecodeConfig(bytes.NewReader(of.data))
-		if err != nil {
-			return "", fmt.Errorf("model %s: %s: %w", o.Model, of.text, err)
+		parts = append(parts, fmt.Sprintf("depth from %.4g to %.4g, %s", g.DepthMin, g.DepthMax, info.DepthKind))
+	}
+	if g.Normal != nil {
+		if err := checkNormals(g.Normal); err != nil {
+			return "", fmt.Errorf("model %s: %w", o.Model, err)
 		}
-		if img.Width != checkWidth || img.Height != checkHeight {
-			return "", fmt.Errorf("model %s: %s: %dx%d for a picture of %dx%d", o.Model, of.text, img.Width, img.Height, checkWidth, checkHeight)
-		}
-		parts = append(parts, of.text)
+		parts = append(parts, "normals")
 	}
 	return fmt.Sprintf("%s: ok on %s: %s; loaded in %.1f s, a picture in %.1f s; weights %s",
 		info.Name, info.Device, strings.Join(parts, ", "), loaded.Seconds(), (time.Since(begin) - loaded).Seconds(), info.WeightsSHA256), nil
+}
+
+func checkDepth(g pseudolabel.Geometry, kind string) error {
+	img, err := png.DecodeConfig(bytes.NewReader(g.Depth))
+	switch {
+	case err != nil:
+		return fmt.Errorf("depth: %w", err)
+	case img.Width != checkWidth || img.Height != checkHeight:
+		return fmt.Errorf("depth is %dx%d for a picture of %dx%d", img.Width, img.Height, checkWidth, checkHeight)
+	case g.DepthMin == g.DepthMax:
+		return fmt.Errorf("depth is %.4g everywhere on a picture of a floor and a wall: the network is dead, or the card's input or clamp is wrong", g.DepthMin)
+	case kind == dataset.MetricDepth && min(g.DepthMin, g.DepthMax) < 0:
+		return fmt.Errorf("metric depth is from %.4g to %.4g, and no distance is negative: the card's kind is wrong", g.DepthMin, g.DepthMax)
+	}
+	return nil
+}
+
+// mostAway is the share of normals that may point away from the camera before
+// they are taken for those of other axes.
+const mostAway = 0.9
+
+func checkNormals(data []byte) error {
+	decoded, err := png.Decode(bytes.NewReader(data))
+	if err != nil {
+		return fmt.Errorf("normals: %w", err)
+	}
+	img, ok := decoded.(*image.RGBA) // what image/png makes of 8-bit RGB
+	if !ok || img.Bounds().Size() != image.Pt(checkWidth, checkHeight) {
+		return fmt.Errorf("normals are %T of %v for a picture of %dx%d", decoded, decoded.Bounds().Size(), checkWidth, checkHeight)
+	}
+	const edgeOn = 125 // z of what points away, which is turned until it no longer does, is this or more
+	same, away, all := 0, 0, checkWidth*checkHeight
+	for px := range slices.Chunk(img.Pix, 4) {
+		if bytes.Equal(px, img.Pix[:4]) {
+			same++
+		}
+		if px[2] >= edgeOn {
+			away++
+		}
+	}
+	if same == all {
+		n := [3]float64{}
+		for c := range n {
+			n[c] = 2*float64(img.Pix[c])/255 - 1
+		}
+		return fmt.Errorf("normals are %.2f everywhere on a picture of a floor and a wall: the network is dead, or the card's input, range or clamp is wrong", n)
+	}
+	if share := float64(away) / float64(all); share > mostAway {
+		return fmt.Errorf("%.0f %% of its normals point away from the camera: the card's axes or range are wrong", 100*share)
+	}
+	return nil
 }
 
 const checkWidth, checkHeight = 320, 180
@@ -307,11 +438,11 @@ func (a *app) modelsTryCommand() *cobra.Command {
 		Use:   "try NAME PICTURE... -o FOLDER",
 		Short: "Depth and normals of loose pictures, to look at",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) < 2 || to == "" {
+			if len(args) < 2 || args[0] == "" || to == "" {
 				return usagef("models try wants NAME PICTURE... -o FOLDER; see micodata models try --help")
 			}
 			ctx := cmd.Context()
-			dirs, err := modelDirs(flags.ModelDir)
+			dirs, err := a.modelDirs(flags.ModelDir)
 			if err != nil {
 				return err
 			}
@@ -325,6 +456,9 @@ func (a *app) modelsTryCommand() *cobra.Command {
 			if err := o.GeoWizard.Validate(); err != nil {
 				return usagef("%v", err)
 			}
+			if err := checkOutputs(to, args[1:]); err != nil {
+				return err
+			}
 			m, err := pseudolabel.Open(ctx, o)
 			if err != nil {
 				return err
@@ -333,22 +467,20 @@ func (a *app) modelsTryCommand() *cobra.Command {
 			if note := m.Model().DeviceNote; note != "" {
 				a.note(note)
 			}
-			if err := os.MkdirAll(to, 0o777); err != nil {
+			store, err := storage.NewLocal(to)
+			if err != nil {
 				return err
 			}
-			failed, seen := 0, map[string]string{}
+			failed := 0
 			for _, file := range args[1:] {
-				name := pictureName(file)
-				if other, ok := seen[name]; ok {
-					return usagef("%s and %s would both be %s.depth.png", other, file, name)
-				}
-				seen[name] = file
-			}
-			for _, file := range args[1:] {
-				if err := a.tryPicture(ctx, m, file, to); err != nil {
-					if ctx.Err() != nil {
-						return err
-					}
+				err := a.tryPicture(ctx, m, file, to, store)
+				var noPlace *storage.Error
+				switch {
+				case ctx.Err() != nil:
+					return &stoppedError{"the maps that were written stay"}
+				case errors.As(err, &noPlace):
+					return err
+				case err != nil:
 					a.note(err.Error())
 					failed++
 				}
@@ -371,14 +503,59 @@ func pictureName(file string) string {
 	return strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 }
 
-// tryPicture writes the maps of one picture and prints what its depth means.
-func (a *app) tryPicture(ctx context.Context, m pseudolabel.Geometer, file, to string) error {
+// Files of a picture's maps.
+func depthName(file string) string  { return pictureName(file) + ".depth.png" }
+func normalName(file string) string { return pictureName(file) + ".normal.png" }
+
+// checkOutputs refuses pictures whose maps would be each other's, or would replace
+// a picture.
+func checkOutputs(to string, files []string) error {
+	seen := map[string]string{}
+	for _, file := range files {
+		for _, out := range []string{depthName(file), normalName(file)} {
+			if other, ok := seen[out]; ok {
+				return usagef("%s and %s would both be %s", other, file, out)
+			}
+			seen[out] = file
+			for _, picture := range files {
+				if sameFile(filepath.Join(to, out), picture) {
+					return usagef("the map of %s would replace the picture %s: name another folder with -o", file, picture)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// readPicture reads a JPEG or PNG. A pipe would hang, and a device never ends.
+func readPicture(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s: there is no such file", file)
+	case err == nil && !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no regular file; a JPEG or PNG is wanted", file)
+	}
 	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.HasPrefix(data, []byte("\xff\xd8")) && !bytes.HasPrefix(data, []byte("\x89PNG")) {
+		return nil, fmt.Errorf("%s is no picture that is read here; a JPEG or PNG is wanted", file)
+	}
+	return data, nil
+}
+
+// tryPicture writes the maps of one picture and prints what its depth means.
+func (a *app) tryPicture(ctx context.Context, m pseudolabel.Geometer, file, to string, store storage.Store) error {
+	data, err := readPicture(file)
 	if err != nil {
 		return err
 	}
-	name := pictureName(file)
-	maps, err := m.Label(ctx, []pseudolabel.Picture{{Key: name, Data: data}})
+	if turned(data) {
+		a.note(file + ": its camera was turned, and its EXIF data says how; the maps are of the picture as it is stored")
+	}
+	maps, err := m.Label(ctx, []pseudolabel.Picture{{Key: pictureName(file), Data: data}})
 	if err == nil {
 		err = maps[0].Err
 	}
@@ -394,14 +571,14 @@ func (a *app) tryPicture(ctx context.Context, m pseudolabel.Geometer, file, to s
 		Normal  string   `json:"normal,omitempty"`
 	}{Picture: file}
 	if g := maps[0]; g.Depth != nil {
-		line.Depth, line.Min, line.Max, line.Kind = filepath.Join(to, name+".depth.png"), &g.DepthMin, &g.DepthMax, m.Model().DepthKind
-		if err := os.WriteFile(line.Depth, g.Depth, 0o666); err != nil {
+		line.Depth, line.Min, line.Max, line.Kind = filepath.Join(to, depthName(file)), &g.DepthMin, &g.DepthMax, m.Model().DepthKind
+		if err := storage.WriteAll(ctx, store, depthName(file), storage.Replace, g.Depth); err != nil {
 			return err
 		}
 	}
 	if g := maps[0]; g.Normal != nil {
-		line.Normal = filepath.Join(to, name+".normal.png")
-		if err := os.WriteFile(line.Normal, g.Normal, 0o666); err != nil {
+		line.Normal = filepath.Join(to, normalName(file))
+		if err := storage.WriteAll(ctx, store, normalName(file), storage.Replace, g.Normal); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -95,7 +96,7 @@ configuration; 3 a component is missing (ffmpeg, ONNX Runtime, a model);
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.configure(cmd) },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%v; see %s --help", err, cmd.CommandPath())
+		return usagef("%s; see %s --help", flagProblem(err), cmd.CommandPath())
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
 	f := root.PersistentFlags()
@@ -130,6 +131,10 @@ func exactly(names ...string) cobra.PositionalArgs {
 		if len(args) == len(names) {
 			return nil
 		}
-		return usagef("%s wants %v, got %d arguments; see %s --help", cmd.Name(), names, len(args), cmd.CommandPath())
+		wanted := strings.Join(names, " and ")
+		if len(names) == 0 {
+			wanted = "no argument"
+		}
+		return usagef("%s wants %s, and %d were given; see %s --help", cmd.Name(), wanted, len(args), cmd.CommandPath())
 	}
 }

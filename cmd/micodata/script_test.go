@@ -19,8 +19,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"micodata/dataset"
+	"micodata/gpu"
 	"micodata/internal/s3test"
 	"micodata/internal/testmedia"
+	"micodata/pseudolabel"
+	"micodata/pseudolabel/card"
 	"micodata/shards"
 	"micodata/storage"
 )
@@ -250,6 +253,14 @@ func TestExitCodes(t *testing.T) {
 		{fmt.Errorf("x: %w", usagef("y")), 2},
 		{&dataset.FrozenError{}, 2},
 		{&missingError{}, 3},
+		{fmt.Errorf("x: %w", &card.Error{Err: errors.New("y")}), 2},
+		{&card.NameError{}, 2},
+		{&gpu.NameError{}, 2},
+		{&pseudolabel.OptionError{Err: errors.New("y")}, 2},
+		{&card.FileError{}, 3},
+		{&severalError{"x", []error{errors.New("y"), &card.FileError{}}}, 3},
+		{&severalError{"x", []error{errors.New("y")}}, 1},
+		{&stoppedError{"x"}, 130},
 		{fmt.Errorf("x: %w", &storage.Error{}), 4},
 		{fmt.Errorf("x: %w", context.Canceled), 130},
 		{&storage.Error{Err: context.Canceled}, 130},

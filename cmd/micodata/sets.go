@@ -13,7 +13,10 @@ import (
 	"micodata/dataset"
 	"micodata/engine"
 	"micodata/extract"
+	"micodata/gpu"
 	"micodata/ingest"
+	"micodata/pseudolabel"
+	"micodata/pseudolabel/card"
 	"micodata/shards"
 	"micodata/storage"
 )
@@ -202,6 +205,11 @@ func isUsage(err error) bool {
 		u      *ingest.UsageError
 		other  *shards.OtherSetError
 		layout *dataset.VersionError
+		model  *card.Error
+		name   *card.NameError
+		device *gpu.NameError
+		unfit  *pseudolabel.OptionError
 	)
-	return errors.As(err, &u) || errors.As(err, &other) || errors.As(err, &layout)
+	return errors.As(err, &u) || errors.As(err, &other) || errors.As(err, &layout) ||
+		errors.As(err, &model) || errors.As(err, &name) || errors.As(err, &device) || errors.As(err, &unfit)
 }

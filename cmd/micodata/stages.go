@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -17,7 +15,6 @@ import (
 	"micodata/engine"
 	"micodata/extract"
 	"micodata/ingest"
-	"micodata/models"
 	"micodata/pseudolabel"
 	"micodata/pseudolabel/card"
 	"micodata/pseudolabel/geowizard"
@@ -330,7 +327,7 @@ func (s *session) labelStages(ctx context.Context, geo *geometrySettings, flags 
 			l.close()
 		}
 	}()
-	flags.ModelDir, err = modelDirs(flags.ModelDir)
+	flags.ModelDir, err = s.app.modelDirs(flags.ModelDir)
 	if err != nil {
 		return nil, err
 	}
@@ -385,25 +382,6 @@ func defaultModel(dirs []string) (string, error) {
 		return added[0], nil
 	}
 	return "", usagef("there are several models (%s): name one with --model", strings.Join(added, ", "))
-}
-
-// modelDirs adds the models inside the binary, looked in last. They are unpacked
-// into the user's cache folder, or where there is none that can be written, as in
-// many containers, below the folder for temporary files.
-func modelDirs(given []string) ([]string, error) {
-	caches := []string{filepath.Join(os.TempDir(), fmt.Sprintf("micodata-%d", os.Getuid()))}
-	if cache, err := os.UserCacheDir(); err == nil {
-		caches = append([]string{filepath.Join(cache, "micodata")}, caches...)
-	}
-	var problems []error
-	for _, cache := range caches {
-		dir, err := models.Unpack(cache)
-		if err == nil {
-			return append(card.Dirs(given), dir), nil
-		}
-		problems = append(problems, err)
-	}
-	return nil, &missingError{[]string{fmt.Sprintf("a folder for the built-in model: %v; set XDG_CACHE_HOME to one", errors.Join(problems...))}}
 }
 
 // forget drops the settings of GeoWizard where another model has no use for them,

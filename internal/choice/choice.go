@@ -4,6 +4,7 @@ package choice
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // OneOf names the key and the choices when a value isn't one of them.
@@ -12,8 +13,8 @@ func OneOf(key, value string, choices ...string) error {
 	case slices.Contains(choices, value):
 		return nil
 	case value == "":
-		return fmt.Errorf("%s is missing: one of %q", key, choices)
+		return fmt.Errorf("%s is missing: want one of %s", key, strings.Join(choices, ", "))
 	default:
-		return fmt.Errorf("%s is %q, not one of %q", key, value, choices)
+		return fmt.Errorf("%s is %q, not one of %s", key, value, strings.Join(choices, ", "))
 	}
 }

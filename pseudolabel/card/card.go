@@ -15,13 +15,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"micodata/pseudolabel/geowizard"
+	"micodata/storage"
 )
 
 // FileName is the card's file in a model's folder.
@@ -32,11 +36,8 @@ const maxBytes = 1 << 20
 
 // Tasks that a model may have.
 const (
-	Depth        = "depth"
-	Normal       = "normal"
-	Caption      = "caption"
-	AudioCaption = "audio_caption"
-	ASR          = "asr"
+	Depth  = "depth"
+	Normal = "normal"
 )
 
 // Card describes a model.
@@ -159,19 +160,25 @@ const (
 // Parse reads and validates a card.
 func Parse(data []byte) (*Card, error) {
 	if len(data) > maxBytes {
-		return nil, fmt.Errorf("a card of more than %d bytes", maxBytes)
+		return nil, fmt.Errorf("it has more than %d bytes", maxBytes)
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
-	c := new(Card)
-	if err := dec.Decode(c); err != nil {
-		if errors.Is(err, io.EOF) {
-			return nil, errors.New("the card is empty")
-		}
-		return nil, err
+	var doc yaml.Node
+	if err := dec.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
+		return nil, plain(err)
+	}
+	if len(doc.Content) == 0 || doc.Content[0].ShortTag() == "!!null" {
+		return nil, errors.New("it is empty")
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more than one document in the card")
+		return nil, errors.New("there is more than one document in it")
+	}
+	c := new(Card)
+	if err := new(shape).check(doc.Content[0], reflect.TypeFor[Card](), root); err != nil {
+		return nil, err
+	}
+	if err := doc.Decode(c); err != nil {
+		return nil, plain(err)
 	}
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -179,64 +186,140 @@ func Parse(data []byte) (*Card, error) {
 	return c, nil
 }
 
+// plain is the decoder's error without its own name.
+func plain(err error) error { return errors.New(strings.TrimPrefix(err.Error(), "yaml: ")) }
+
 // Load reads the card of the model in a folder. The files are not looked at:
-// see [Card.Verify].
+// see [Card.Verify]. Errors: [*Error]; [*storage.Error], which wraps
+// [fs.ErrNotExist] where there is no card.
 func Load(dir string) (*Card, error) {
-	path := filepath.Join(dir, FileName)
-	f, err := os.Open(path)
+	file := filepath.Join(dir, FileName)
+	f, err := openRegular(file)
+	if errors.Is(err, errNotRegular) {
+		return nil, &Error{file, err}
+	}
 	if err != nil {
-		return nil, err
+		return nil, &storage.Error{Op: "read", Path: file, Err: err}
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
 	if err != nil {
-		return nil, err
+		return nil, &storage.Error{Op: "read", Path: file, Err: err}
 	}
 	c, err := Parse(data)
 	if err != nil {
-		return nil, fmt.Errorf("model card %s: %w", path, err)
+		return nil, &Error{file, err}
 	}
 	c.Dir = dir
 	return c, nil
 }
 
+// Wrong says that the card is wrong for the files beside it.
+func (c *Card) Wrong(err error) error { return &Error{filepath.Join(c.Dir, FileName), err} }
+
+var errNotRegular = errors.New("it is no regular file")
+
+// openRegular opens a file to read. A pipe would hang, and a device never ends.
+func openRegular(name string) (*os.File, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errNotRegular
+	}
+	return os.Open(name)
+}
+
 // FilePath is where a file of the card lies.
 func (c *Card) FilePath(f File) string { return filepath.Join(c.Dir, filepath.FromSlash(f.Path)) }
 
-// Verify reads all files of the model and compares their checksums.
+// Verify reads all files of the model and compares their checksums, and what
+// the networks take weights from and give with what the card says. Errors:
+// [*FileError], [*Error], ctx's.
 func (c *Card) Verify(ctx context.Context) error {
 	for _, f := range c.Files {
-		path := c.FilePath(f)
-		got, err := fileSHA256(ctx, path)
-		if err != nil {
-			return fmt.Errorf("model %s: %w", c.Name, err)
+		if err := c.verified(ctx, f, io.Discard); err != nil {
+			return err
 		}
-		if got != f.SHA256 {
-			return fmt.Errorf("model %s: %s has sha256 %s, the card is for %s: get that file again, or a card for this one", c.Name, path, got, f.SHA256)
+	}
+	for i := range c.Networks {
+		n := &c.Networks[i]
+		var outputs []string
+		if n.Outputs.Depth != nil {
+			outputs = append(outputs, n.Outputs.Depth.Name)
+		}
+		if n.Outputs.Normal != nil {
+			outputs = append(outputs, n.Outputs.Normal.Name)
+		}
+		if err := c.verifyGraph(n.File, outputs...); err != nil {
+			return err
+		}
+	}
+	if g := c.GeoWizard; g != nil {
+		for _, file := range []string{g.Encoder, g.UNet, g.Decoder, g.ImageEncoder} {
+			if err := c.verifyGraph(file); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func fileSHA256(ctx context.Context, path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
+// verified copies a file of the card, and compares its checksum. Errors are of
+// the file, but for ctx's and to's.
+func (c *Card) verified(ctx context.Context, f File, to io.Writer) error {
+	name := c.FilePath(f)
+	bad := func(problem string) error { return &FileError{c.Name, name, problem} }
+	in, err := openRegular(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return bad("is missing: get it again, or export the model anew")
+	case errors.Is(err, errNotRegular):
+		return bad("is no regular file: put the file itself there")
+	case err != nil:
+		return bad("can't be read: " + cause(err))
 	}
-	defer f.Close()
+	defer in.Close()
+	begin := make([]byte, 64)
+	n, err := in.ReadAt(begin, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return bad("can't be read: " + cause(err))
+	}
+	if problem := disguise(string(begin[:n])); problem != "" {
+		return bad(problem)
+	}
 	h := sha256.New()
+	chunk := make([]byte, 1<<20)
 	for {
 		if err := ctx.Err(); err != nil {
-			return "", err
+			return err
 		}
-		_, err := io.CopyN(h, f, 16<<20)
+		n, err := in.Read(chunk)
+		h.Write(chunk[:n]) // a hash never fails to write
+		if _, err := to.Write(chunk[:n]); err != nil {
+			return err
+		}
 		if errors.Is(err, io.EOF) {
-			return hex.EncodeToString(h.Sum(nil)), nil
+			break
 		}
 		if err != nil {
-			return "", err
+			return bad("can't be read: " + cause(err))
 		}
 	}
+	if got := hex.EncodeToString(h.Sum(nil)); got != f.SHA256 {
+		return bad(fmt.Sprintf("has sha256 %s, the card is for %s: get that file again, or a card for this one", got, f.SHA256))
+	}
+	return nil
+}
+
+// cause is an error of the operating system without the path, which is told.
+func cause(err error) string {
+	var of *fs.PathError
+	if errors.As(err, &of) {
+		err = of.Err
+	}
+	return err.Error()
 }
 
 // Network returns the network that has a task's output, or nil.

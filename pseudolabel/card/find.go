@@ -9,31 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
-
-// NoModelError says that no folder holds a model of a name, and what to do.
-type NoModelError struct {
-	Name   string
-	Looked []string // folders, in the order they were tried
-	Have   []string // names of the models that are there
-}
-
-func (e *NoModelError) Error() string {
-	have := "none is there"
-	if len(e.Have) > 0 {
-		have = "there are " + strings.Join(e.Have, ", ")
-	}
-	return fmt.Sprintf("no model %q in %s (%s): put its folder into one of these, or name its parent with --model-dir",
-		e.Name, strings.Join(e.Looked, ", "), have)
-}
-
-// NoWeightsError says that a model is known but not here: how to get it, and
-// under which licence.
-type NoWeightsError struct{ Card *Card }
-
-func (e *NoWeightsError) Error() string {
-	return fmt.Sprintf("model %s is not here: its weights come from its owners (licence: %s). %s", e.Card.Name, e.Card.Licence, e.Card.Get)
-}
 
 // Dirs lists the folders that models are looked for in: those given, then
 // models/, then that of the user's cache folder, then models/ beside the folder
@@ -50,27 +27,25 @@ func Dirs(given []string) []string {
 }
 
 // Find loads the card of a name from the first of the folders that has one with
-// files. Errors: [*NoModelError], [*NoWeightsError]; a card that can't be read
-// ends the search.
+// files. Errors: [*NameError], [*NoModelError], [*NoWeightsError]; a card that
+// can't be read ends the search, with an error of [Load].
 func Find(name string, dirs []string) (*Card, error) {
+	if !namePattern.MatchString(name) {
+		return nil, &NameError{name}
+	}
 	var known *Card
-	if namePattern.MatchString(name) {
-		for _, dir := range dirs {
-			c, err := Load(filepath.Join(dir, name))
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			if err != nil {
-				return nil, err
-			}
-			if c.Name != name {
-				return nil, fmt.Errorf("model card %s is of %q: a model's folder has its name", filepath.Join(c.Dir, FileName), c.Name)
-			}
-			if len(c.Files) > 0 {
-				return c, nil
-			}
-			known = c
+	for _, dir := range dirs {
+		c, err := load(dir, name)
+		if absent(err) {
+			continue
 		}
+		if err != nil {
+			return nil, err
+		}
+		if len(c.Files) > 0 {
+			return c, nil
+		}
+		known = c
 	}
 	if known != nil {
 		return nil, &NoWeightsError{known}
@@ -82,11 +57,26 @@ func Find(name string, dirs []string) (*Card, error) {
 	return nil, none
 }
 
+// load reads the card in a model's folder below dir, whose name must be the
+// model's.
+func load(dir, name string) (*Card, error) {
+	c, err := Load(filepath.Join(dir, name))
+	if err == nil && c.Name != name {
+		return nil, c.Wrong(fmt.Errorf("it is of %q: a model's folder has its name", c.Name))
+	}
+	return c, err
+}
+
+// absent tells that there is no card, nor a folder for one.
+func absent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
 // Listed is a model that [List] found.
 type Listed struct {
 	Name string // of its folder
 	Card *Card  // nil if Err is set
-	Err  error
+	Err  error  // of [Load]
 }
 
 // List reads the cards of all models in the folders, sorted by name. Of several
@@ -100,19 +90,13 @@ func List(dirs []string) []Listed {
 			continue // most of the places that are looked in don't exist
 		}
 		for _, e := range entries {
-			folder := filepath.Join(dir, e.Name())
-			if was, ok := found[e.Name()]; !isDir(folder) || ok && (was.Err != nil || len(was.Card.Files) > 0) {
+			if was, ok := found[e.Name()]; ok && (was.Err != nil || len(was.Card.Files) > 0) {
 				continue
 			}
-			if c, err := Load(folder); !errors.Is(err, fs.ErrNotExist) {
+			if c, err := load(dir, e.Name()); !absent(err) {
 				found[e.Name()] = Listed{Name: e.Name(), Card: c, Err: err}
 			}
 		}
 	}
 	return slices.SortedFunc(maps.Values(found), func(a, b Listed) int { return strings.Compare(a.Name, b.Name) })
-}
-
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
 }

@@ -3,9 +3,12 @@ package card
 import (
 	"fmt"
 	"math"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
+	"unicode"
 
 	"micodata/dataset"
 	"micodata/internal/choice"
@@ -22,29 +25,70 @@ var (
 
 func (c *Card) validate() error {
 	if !namePattern.MatchString(c.Name) {
-		return fmt.Errorf("name %q: lower-case letters, digits and ._- are wanted", c.Name)
+		return fmt.Errorf("name is %q: %s", c.Name, nameRule)
 	}
-	if c.Runner == "" {
-		return fmt.Errorf("runner is missing")
+	if err := c.validateTexts(); err != nil {
+		return err
 	}
-	if c.Licence == "" {
-		return fmt.Errorf("licence is missing: data sets made with the model repeat it")
+	if err := choice.OneOf("runner", c.Runner, Small, DPT, GeoWizardRunner); err != nil {
+		return err
 	}
 	if len(c.Tasks) == 0 {
 		return fmt.Errorf("task is missing")
 	}
 	for i, task := range c.Tasks {
-		if err := choice.OneOf("task", task, Depth, Normal, Caption, AudioCaption, ASR); err != nil {
+		if err := choice.OneOf("task", task, Depth, Normal); err != nil {
 			return err
 		}
 		if slices.Contains(c.Tasks[:i], task) {
-			return fmt.Errorf("task %s is named twice", task)
+			return fmt.Errorf("task names %s twice", task)
 		}
 	}
 	if err := c.validateFiles(); err != nil {
 		return err
 	}
 	return c.validateNetworks()
+}
+
+// Bounds of a card's texts, in bytes: data sets repeat its lines, listings show
+// all.
+const (
+	maxLine = 500
+	maxText = 2000
+)
+
+// validateTexts checks what people read of a card, on a terminal among others.
+func (c *Card) validateTexts() error {
+	if c.Licence == "" {
+		return fmt.Errorf("licence is missing: data sets made with the model repeat it")
+	}
+	for _, t := range []struct {
+		key, text string
+		most      int
+		lines     bool
+	}{
+		{"licence", c.Licence, maxLine, false},
+		{"source", c.Source, maxLine, false},
+		{"note", c.Note, maxText, true},
+		{"get", c.Get, maxText, true},
+	} {
+		if len(t.text) > t.most {
+			return fmt.Errorf("%s has %d bytes, more than %d", t.key, len(t.text), t.most)
+		}
+		if !t.lines && strings.Contains(t.text, "\n") {
+			return fmt.Errorf("%s has more than one line", t.key)
+		}
+		if !printable(strings.ReplaceAll(t.text, "\n", "")) {
+			return fmt.Errorf("%s has control characters: %q", t.key, t.text)
+		}
+	}
+	return nil
+}
+
+// printable tells a text that leaves a terminal, and the order of what is read,
+// alone.
+func printable(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) })
 }
 
 func (c *Card) validateFiles() error {
@@ -56,8 +100,11 @@ func (c *Card) validateFiles() error {
 	}
 	for i, f := range c.Files {
 		// A card may come from anywhere: it must not reach out of its folder.
-		if !filepath.IsLocal(f.Path) {
-			return fmt.Errorf("file %q is not a path inside the model's folder", f.Path)
+		if !filepath.IsLocal(f.Path) || f.Path != path.Clean(f.Path) || f.Path == "." || !printable(f.Path) {
+			return fmt.Errorf("file %q is not a plain path inside the model's folder, such as depth.onnx", f.Path)
+		}
+		if f.Path == FileName {
+			return fmt.Errorf("files names the card itself, %s", FileName)
 		}
 		if !hashPattern.MatchString(f.SHA256) {
 			return fmt.Errorf("file %s: sha256 %q is not 64 lower-case hex digits", f.Path, f.SHA256)
@@ -79,11 +126,12 @@ func (in *Input) validate() error {
 	if err := choice.OneOf("input.color", in.Color, "RGB"); err != nil {
 		return err
 	}
-	if len(in.Mean) != 3 || !finite(in.Mean) {
-		return fmt.Errorf("input.mean is %v, not three numbers", in.Mean)
+	// They are of v/255. Numbers of 0 to 255 are a mistake that gives maps all the same.
+	if len(in.Mean) != 3 || !within(in.Mean, -maxMean, maxMean) {
+		return fmt.Errorf("input.mean is %v, not three numbers from -%d to %d, which v/255 is lowered by", in.Mean, maxMean, maxMean)
 	}
-	if len(in.Std) != 3 || !finite(in.Std) || slices.Min(in.Std) <= 0 {
-		return fmt.Errorf("input.std is %v, not three positive numbers", in.Std)
+	if len(in.Std) != 3 || !within(in.Std, minStd, maxStd) {
+		return fmt.Errorf("input.std is %v, not three numbers from %v to %v, which v/255 less the mean is divided by", in.Std, minStd, maxStd)
 	}
 	return in.Resize.validate()
 }
@@ -129,7 +177,7 @@ func (c *Card) validateNetworks() error {
 	if c.GeoWizard != nil {
 		return fmt.Errorf("geowizard is for runner %s, not %s", GeoWizardRunner, c.Runner)
 	}
-	if (c.Runner == Small || c.Runner == DPT) && len(c.Networks) == 0 {
+	if len(c.Networks) == 0 {
 		return fmt.Errorf("networks is missing: runner %s needs it", c.Runner)
 	}
 	gives := map[string]int{}
@@ -149,9 +197,14 @@ func (c *Card) validateNetworks() error {
 		}
 	}
 	for _, task := range []string{Depth, Normal} {
-		has := slices.Contains(c.Tasks, task)
-		if n := gives[task]; len(c.Networks) > 0 && (n > 1 || has != (n == 1)) {
-			return fmt.Errorf("task %s and outputs.%s go together: task names it: %v, networks that have it: %d", task, task, has, n)
+		has, n := slices.Contains(c.Tasks, task), gives[task]
+		switch {
+		case n > 1:
+			return fmt.Errorf("%d networks have outputs.%s: one is wanted", n, task)
+		case has && n == 0:
+			return fmt.Errorf("task names %s, and no network has outputs.%s", task, task)
+		case !has && n == 1:
+			return fmt.Errorf("a network has outputs.%s, and task does not name %s", task, task)
 		}
 	}
 	return nil
@@ -160,9 +213,6 @@ func (c *Card) validateNetworks() error {
 func (c *Card) validateGeoWizard() error {
 	if c.GeoWizard == nil || len(c.Networks) > 0 {
 		return fmt.Errorf("runner %s wants the section geowizard, and no networks", c.Runner)
-	}
-	if slices.ContainsFunc(c.Tasks, func(t string) bool { return t != Depth && t != Normal }) {
-		return fmt.Errorf("runner %s estimates depth and normal, task has %q", c.Runner, c.Tasks)
 	}
 	if err := c.GeoWizard.Validate(); err != nil {
 		return err
@@ -194,12 +244,28 @@ func (n *Network) validate() error {
 	return nil
 }
 
-// rising tells two finite numbers, the first the smaller.
-func rising(v []float64) bool { return len(v) == 2 && finite(v) && v[0] < v[1] }
+// Bounds of a card's numbers, far beyond what any model has: those of its input,
+// and of the values that its normals are stretched from.
+const (
+	maxMean        = 10
+	minStd, maxStd = 1e-4, 1e4
+	maxRange       = 1e6
+	minSpan        = 1e-3
+)
+
+// within tells numbers between two; NaN is between none.
+func within(numbers []float64, lo, hi float64) bool {
+	return !slices.ContainsFunc(numbers, func(v float64) bool { return !(v >= lo && v <= hi) })
+}
+
+// rising tells two numbers, the first the smaller, that are so as float32 too.
+func rising(v []float64) bool {
+	return len(v) == 2 && within(v, -math.MaxFloat32, math.MaxFloat32) && float32(v[0]) < float32(v[1])
+}
 
 func (c Clamp) validate(output string) error {
 	if c != nil && !rising(c) {
-		return fmt.Errorf("outputs.%s.clamp is %v, not two rising numbers", output, []float64(c))
+		return fmt.Errorf("outputs.%s.clamp is %v, not two rising numbers that fit 32 bits", output, []float64(c))
 	}
 	return nil
 }
@@ -227,12 +293,8 @@ func (n *NormalOutput) validate() error {
 	if err := choice.OneOf("outputs.normal.axes", n.Axes, OpenCV, OpenGL, GeoWizard); err != nil {
 		return err
 	}
-	if !rising(n.Range) {
-		return fmt.Errorf("outputs.normal.range is %v, not two rising numbers", n.Range)
+	if !rising(n.Range) || !within(n.Range, -maxRange, maxRange) || n.Range[1]-n.Range[0] < minSpan {
+		return fmt.Errorf("outputs.normal.range is %v, not two rising numbers, such as -1 and 1", n.Range)
 	}
 	return n.Clamp.validate("normal")
-}
-
-func finite(numbers []float64) bool {
-	return !slices.ContainsFunc(numbers, func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
 }

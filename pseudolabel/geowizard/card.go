@@ -3,6 +3,7 @@ package geowizard
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"micodata/internal/choice"
@@ -42,17 +43,25 @@ const (
 	maxSide      = 4096
 )
 
+// The decoder's widest tensor has 256 channels at full size, of a picture's depth
+// and of its normals. Kernels count a tensor's values in 32 bits, and of one that
+// is larger they make garbage without an error.
+const (
+	decoderValues = 2 * 256 // a pixel
+	maxValues     = math.MaxInt32
+)
+
 // Scheduler is the diffusion's schedule, by the names of diffusers' DDIMScheduler.
 type Scheduler struct {
-	TrainTimesteps  int     `yaml:"train_timesteps"`
-	BetaStart       float64 `yaml:"beta_start"`
-	BetaEnd         float64 `yaml:"beta_end"`
-	BetaSchedule    string  `yaml:"beta_schedule"` // scaled_linear
-	Prediction      string  `yaml:"prediction"`    // VPrediction or Epsilon
-	SetAlphaToOne   bool    `yaml:"set_alpha_to_one"`
-	StepsOffset     int     `yaml:"steps_offset"`
-	TimestepSpacing string  `yaml:"timestep_spacing"` // leading
-	ClipSample      bool    `yaml:"clip_sample"`      // false
+	TrainTimesteps  int
+	BetaStart       float64
+	BetaEnd         float64
+	BetaSchedule    string // ScaledLinear or Linear
+	Prediction      string // VPrediction or Epsilon
+	SetAlphaToOne   bool
+	StepsOffset     int
+	TimestepSpacing string // leading
+	ClipSample      bool   // what a step takes for the picture is cut to [-1,1]
 }
 
 // What the UNet predicts.
@@ -61,8 +70,13 @@ const (
 	Epsilon     = "epsilon" // the noise
 )
 
+// Betas, from the first timestep to the last.
 const (
-	scaledLinear = "scaled_linear"
+	ScaledLinear = "scaled_linear" // squares of a line
+	Linear       = "linear"
+)
+
+const (
 	leading      = "leading"
 	maxTimesteps = 100_000
 )
@@ -84,6 +98,15 @@ func (c *Card) Faces() map[string]map[string][]int64 {
 		unet["context"] = []int64{1, -1}
 	}
 	return faces
+}
+
+// MaxBatch is how many pictures one run of a network may have.
+func (c *Card) MaxBatch() int {
+	most := maxValues
+	for _, b := range c.Buckets {
+		most = min(most, maxValues/(decoderValues*b.height()*b.width()))
+	}
+	return most
 }
 
 // Validate tells the first thing in the card that can't be run, and what can.
@@ -110,6 +133,9 @@ func (c *Card) Validate() error {
 				return fmt.Errorf("geowizard.buckets has %v: sides are multiples of %d up to %d", [2]int(b), sideMultiple, maxSide)
 			}
 		}
+		if b.height()*b.width() > maxValues/decoderValues {
+			return fmt.Errorf("geowizard.buckets has %v: at most %d pixels, or the decoder would count beyond 32 bits", [2]int(b), maxValues/decoderValues)
+		}
 		if slices.Contains(c.Buckets[:i], b) {
 			return fmt.Errorf("geowizard.buckets has %v twice", [2]int(b))
 		}
@@ -119,7 +145,7 @@ func (c *Card) Validate() error {
 
 func (s *Scheduler) validate() error {
 	const at = "geowizard.scheduler."
-	if err := choice.OneOf(at+"beta_schedule", s.BetaSchedule, scaledLinear); err != nil {
+	if err := choice.OneOf(at+"beta_schedule", s.BetaSchedule, ScaledLinear, Linear); err != nil {
 		return err
 	}
 	if err := choice.OneOf(at+"prediction", s.Prediction, VPrediction, Epsilon); err != nil {
@@ -129,8 +155,6 @@ func (s *Scheduler) validate() error {
 		return err
 	}
 	switch {
-	case s.ClipSample:
-		return errors.New(at + "clip_sample is true: only false is supported")
 	case s.TrainTimesteps < 2 || s.TrainTimesteps > maxTimesteps:
 		return fmt.Errorf(at+"train_timesteps is %d: from 2 to %d", s.TrainTimesteps, maxTimesteps)
 	case !(0 < s.BetaStart && s.BetaStart <= s.BetaEnd && s.BetaEnd < 1):

@@ -39,8 +39,19 @@ func TestCard(t *testing.T) {
 	if c.Scheduler != sd2() || c.Buckets[1].height() != 448 || c.Buckets[1].width() != 768 || c.ImageEncoder != "image_encoder.onnx" {
 		t.Errorf("read as %+v", c)
 	}
+	other, err := parse(t, strings.NewReplacer("scaled_linear", "linear", "clip_sample: false", "clip_sample: true", "to_one: false", "to_one: true").Replace(cardText))
+	if want := (Scheduler{1000, .00085, .012, Linear, VPrediction, true, 1, "leading", true}); err != nil || other.Scheduler != want {
+		t.Errorf("read as %+v, want %+v (%v)", other.Scheduler, want, err)
+	}
+	without := cardText[:strings.Index(cardText, "scheduler")]
+	if _, err := parse(t, without); err == nil || !strings.Contains(err.Error(), "geowizard.scheduler.beta_schedule is missing") {
+		t.Errorf("no schedule: %v", err)
+	}
+	if _, err := parse(t, without+"scheduler: ddim"); err == nil || !strings.Contains(err.Error(), "has no keys") {
+		t.Errorf("a word for a schedule: %v", err)
+	}
 	for _, change := range []struct{ from, to, says string }{
-		{"version: v1", "version: v3", `not one of ["v1" "v2"]`},
+		{"version: v1", "version: v3", `not one of v1, v2`},
 		{"version: v1", "version: v2", "v2 has none"},
 		{"image_encoder: image_encoder.onnx", "", "image_encoder is missing"},
 		{"encoder: vae_encoder.onnx", "", "encoder is missing"},
@@ -52,12 +63,32 @@ func TestCard(t *testing.T) {
 		{"[448, 768]", "[0, 768]", "multiples of 64"},
 		{"[448, 768]", "[448, -64]", "multiples of 64"},
 		{"[448, 768]", "[448, 65536]", "up to 4096"},
-		{"[448, 768]", "[448]", "array"},
-		{"scaled_linear", "squaredcos_cap_v2", `not one of ["scaled_linear"]`},
-		{"v_prediction", "sample", `not one of ["v_prediction" "epsilon"]`},
-		{"leading", "trailing", `not one of ["leading"]`},
+		{"[448, 768]", "[2048, 2048]", "32 bits"},
+		{"[448, 768]", "[448]", "[height, width]"},
+		{"[448, 768]", "[448, 768, 3]", "[height, width]"},
+		{"[448, 768]", "448", "[height, width]"},
+		{"[448, 768]", "[448.7, 768]", `"448.7" is not a whole number`},
+		{"[448, 768]", "[448, wide]", `"wide" is not a whole number`},
+		{"scaled_linear", "squaredcos_cap_v2", `not one of scaled_linear, linear`},
+		{"v_prediction", "sample", `not one of v_prediction, epsilon`},
+		{"leading", "trailing", `not one of leading`},
+		{"train_timesteps: 1000, ", "", "geowizard.scheduler.train_timesteps is missing"},
+		{"beta_start: 0.00085, ", "", "beta_start is missing"},
+		{"beta_end: 0.012, ", "", "beta_end is missing"},
+		{"beta_schedule: scaled_linear,", "", "beta_schedule is missing"},
 		{"prediction: v_prediction,", "", "prediction is missing"},
-		{"clip_sample: false", "clip_sample: true", "only false"},
+		{"set_alpha_to_one: false, ", "", "set_alpha_to_one is missing"},
+		{"steps_offset: 1, ", "", "steps_offset is missing"},
+		{"timestep_spacing: leading, ", "", "timestep_spacing is missing"},
+		{", clip_sample: false", "", "clip_sample is missing"},
+		{"timesteps: 1000", "timesteps: 1000.9", `train_timesteps: line 8: "1000.9" is not a whole number`},
+		{"offset: 1", "offset: 1.5", "steps_offset"},
+		{"offset: 1", "offset:", "steps_offset"},
+		{"offset: 1", "offset: 1, steps_offset: 2", "twice"},
+		{"clip_sample: false", "clip_sample: 0", `"0" is not true or false`},
+		{"clip_sample: false", "clip_sample: null", `"null" is not true or false`},
+		{"0.012", "much", `"much" is not a number`},
+		{"leading", "1", `"1" is not text`},
 		{"timesteps: 1000", "timesteps: 1", "from 2"},
 		{"0.00085", "0", "0 < start"},
 		{"0.012", "1.5", "end < 1"},
@@ -72,6 +103,25 @@ func TestCard(t *testing.T) {
 		_, err := parse(t, strings.Replace(cardText, change.from, change.to, 1))
 		if err == nil || !strings.Contains(err.Error(), change.says) {
 			t.Errorf("%q for %q: %v, want an error with %q", change.to, change.from, err, change.says)
+		}
+	}
+}
+
+// The decoder's 256 channels, of two rows a picture, must have fewer than 2^31 values.
+func TestMaxBatch(t *testing.T) {
+	for _, c := range []struct {
+		buckets []Bucket
+		want    int
+	}{
+		{[]Bucket{{576, 768}}, 9}, {[]Bucket{{576, 768}, {768, 768}, {64, 64}}, 7}, {[]Bucket{{64, 64}}, 1023}, {[]Bucket{{2048, 1984}}, 1},
+	} {
+		card := testCard()
+		card.Buckets = c.buckets
+		if err := card.Validate(); err != nil {
+			t.Error(err)
+		}
+		if got := card.MaxBatch(); got != c.want {
+			t.Errorf("%v: batches of %d, want %d", c.buckets, got, c.want)
 		}
 	}
 }
@@ -94,7 +144,7 @@ func TestSettings(t *testing.T) {
 		"too many steps":    {Settings{Steps: 1000}, "timestep 1000"},
 		"negative ensemble": {Settings{Ensemble: -1}, "ensemble of -1"},
 		"large ensemble":    {Settings{Ensemble: 101}, "1 to 100"},
-		"domain":            {Settings{Domain: "Indoor"}, `["indoor" "outdoor" "object"]`},
+		"domain":            {Settings{Domain: "Indoor"}, `indoor, outdoor, object`},
 		"noise of one":      {Settings{Ensemble: 2, Noise: array(4, 8, 16)}, "[2,4,height/8,width/8]"},
 		"channels":          {Settings{Noise: array(3, 8, 16)}, "[1,4,height/8,width/8]"},
 		"flat noise":        {Settings{Noise: array(512)}, "[1,4,height/8,width/8]"},

@@ -7,11 +7,18 @@ import (
 
 // step is one step of DDIM without noise (Song et al., arXiv 2010.02502, eta 0).
 // Sample and prediction come in only linearly, so that a step is two factors:
-// the next sample is sample*x + prediction*p.
+// the next sample is sample*x + prediction*p. Unless the schedule clips: then
+// what clipping takes from the picture that the step sees is missing from the next.
 type step struct {
 	timestep           int64
 	sample, prediction float64
+	clip               *clip // nil: nothing is clipped
 }
+
+// clip cuts the picture that a step sees, seenSample*x + seenPrediction*p, to
+// [-1,1]; signal is its share in the next sample. The noise that goes on stays
+// that of the unclipped one, as in diffusers.
+type clip struct{ seenSample, seenPrediction, signal float64 }
 
 // newPlan gives the steps from noise to what it hides, as diffusers'
 // DDIMScheduler spaces them ("leading"). The sums are float64; diffusers has
@@ -37,6 +44,10 @@ func newPlan(s Scheduler, steps int) ([]step, error) {
 		}
 		plan[i] = newStep(s.Prediction, alphas[t], to)
 		plan[i].timestep = int64(t)
+		if s.ClipSample {
+			seen := newStep(s.Prediction, alphas[t], 1) // where all is signal there is the picture
+			plan[i].clip = &clip{seen.sample, seen.prediction, math.Sqrt(to)}
+		}
 	}
 	return plan, nil
 }
@@ -57,14 +68,20 @@ func newStep(prediction string, from, to float64) step {
 }
 
 // alphasCumprod is, for each timestep of the training, the share of the signal
-// in the sample's variance: betas are the squares of a line ("scaled_linear").
+// in the sample's variance.
 func alphasCumprod(s Scheduler) []float64 {
-	start, end := math.Sqrt(s.BetaStart), math.Sqrt(s.BetaEnd)
+	start, end := s.BetaStart, s.BetaEnd
+	if s.BetaSchedule == ScaledLinear {
+		start, end = math.Sqrt(start), math.Sqrt(end)
+	}
 	alphas := make([]float64, s.TrainTimesteps)
 	product := 1.
 	for t := range alphas {
-		root := start + (end-start)*float64(t)/float64(len(alphas)-1)
-		product *= 1 - root*root
+		beta := start + (end-start)*float64(t)/float64(len(alphas)-1)
+		if s.BetaSchedule == ScaledLinear {
+			beta *= beta
+		}
+		product *= 1 - beta
 		alphas[t] = product
 	}
 	return alphas
@@ -75,6 +92,12 @@ func alphasCumprod(s Scheduler) []float64 {
 func (s step) apply(x, prediction []float32) {
 	prediction = prediction[:len(x)]
 	for i, v := range x {
-		x[i] = float32(float64(s.sample*float64(v)) + float64(s.prediction*float64(prediction[i])))
+		p := float64(prediction[i])
+		next := float64(s.sample*float64(v)) + float64(s.prediction*p)
+		if s.clip != nil {
+			seen := float64(s.clip.seenSample*float64(v)) + float64(s.clip.seenPrediction*p)
+			next += float64(s.clip.signal * (min(max(seen, -1), 1) - seen))
+		}
+		x[i] = float32(next)
 	}
 }

@@ -65,8 +65,14 @@ func (s Settings) withDefaults() Settings {
 	return s
 }
 
+// Fits tells whether a model takes the steps.
+func (s Settings) Fits(c *Card) error {
+	_, err := newPlan(c.Scheduler, s.withDefaults().Steps)
+	return err
+}
+
 // Validate says which setting makes no sense. How many steps there may be is the
-// model's to say, up to as many as it was trained with.
+// model's to say: see [Settings.Fits].
 func (s Settings) Validate() error {
 	s = s.withDefaults()
 	if s.Steps < 1 {

@@ -19,6 +19,7 @@ from PIL import Image
 HERE = os.path.dirname(os.path.abspath(__file__))
 FRAMES = os.path.join(HERE, "..", "..", "pseudolabel", "testdata", "frames")  # stills of the sample films
 OPSET = 17
+MICROSOFT = "com.microsoft"  # the domain of ONNX Runtime's own operators
 EXTERNAL_ABOVE = 1_900_000_000  # bytes of weights; a protobuf holds 2 GB
 
 BILINEAR, CUBIC = "bilinear-antialias", "cubic-opencv"  # filters, as cards name them

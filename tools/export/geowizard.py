@@ -5,7 +5,8 @@
 
 The first folder is lemonaddie/geowizard as published (v1: unet, vae, scheduler, image_encoder, feature_extractor; v2:
 unet_v2); v2 takes its other parts from stabilityai/stable-diffusion-2 (vae, scheduler, text_encoder, tokenizer). The networks
-are those of diffusers and transformers; only the self-attention, which pairs a picture's depth with its normals, is ours.
+are those of diffusers and transformers; only the attention is ours: one operator, and joint where a picture's depth and
+normals attend to themselves.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import diffusers
 import numpy as np
 import torch
 import transformers
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -50,26 +51,68 @@ SCHEDULER = {  # the card's names; diffusers'; what diffusers takes where the fi
 }
 
 
-class JointAttention:
-    """Self-attention of rows [depth of N pictures, normals of the same]: both rows of a picture see both rows' keys."""
+def cast(x, dtype):
+    """To another type. In half precision ONNX Runtime 1.27 can't load a cast to the same one for a CPU, unless it optimises it away."""
+    return x if x.dtype == dtype else x.to(dtype)
+
+
+class UNet2DConditionModel(diffusers.UNet2DConditionModel):
+    """diffusers', without a cast of the class's embedding to the type that it has: see cast."""
+
+    def get_class_embed(self, sample, class_labels):
+        return self.class_embedding(class_labels)
+
+
+class MultiHeadAttention(torch.autograd.Function):
+    """Attention of [rows,tokens,C] as ONNX Runtime's own operator, whose kernels need not hold all scores at once.
+
+    Written out they are 955 million numbers a picture of 576x768, and ONNX Runtime's softmax counts them in 32 bits.
+    """
+
+    @staticmethod
+    def forward(ctx, q, k, v, heads, scale):
+        q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
+        return nn.functional.scaled_dot_product_attention(q, k, v, scale=scale).transpose(1, 2).flatten(2)
+
+    @staticmethod
+    def symbolic(g, q, k, v, heads, scale):
+        return g.op(f"{common.MICROSOFT}::MultiHeadAttention", q, k, v, num_heads_i=heads, scale_f=scale).setType(q.type())
+
+
+class Attention:
+    """Attention to the context or, without one, to itself, as diffusers' networks call it."""
+
+    def keys_of(self, hidden_states):
+        """What rows that attend to themselves see."""
+        return hidden_states
 
     def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, temb=None, **_):
-        def heads(x):
-            return x.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+        x = hidden_states
+        if x.ndim == 4:  # the vae's
+            x = x.flatten(2)
+            x = attn.group_norm(x).transpose(1, 2)
+        q = attn.to_q(x)
+        if encoder_hidden_states is None:
+            k, v = self.keys_of(attn.to_k(x)), self.keys_of(attn.to_v(x))
+        else:
+            k, v = attn.to_k(encoder_hidden_states), attn.to_v(encoder_hidden_states)
+        x = attn.to_out[0](MultiHeadAttention.apply(q, k, v, attn.heads, attn.scale))
+        if hidden_states.ndim == 4:
+            x = x.transpose(1, 2).unflatten(2, hidden_states.shape[2:]) + hidden_states
+        return x / attn.rescale_output_factor
 
-        def of_both(x):
-            depth, normal = x.chunk(2)
-            return heads(torch.cat([depth, normal], 1).repeat(2, 1, 1))
 
-        q, k, v = heads(attn.to_q(hidden_states)), of_both(attn.to_k(hidden_states)), of_both(attn.to_v(hidden_states))
-        scores = (q * attn.scale) @ k.transpose(-1, -2)
-        out = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
-        return attn.to_out[0](out) / attn.rescale_output_factor
+class JointAttention(Attention):
+    """Self-attention of rows [depth of N pictures, normals of the same]: both rows of a picture see both rows' keys."""
+
+    def keys_of(self, hidden_states):
+        depth, normal = hidden_states.chunk(2)
+        return torch.cat([depth, normal], 1).repeat(2, 1, 1)
 
 
 def join(unet):
-    """Puts the joint attention into every self-attention; attention to the picture or the text stays as it is."""
-    unet.set_attn_processor({k: JointAttention() if k.endswith("attn1.processor") else p for k, p in unet.attn_processors.items()})
+    """Puts the joint attention into every self-attention; attention to the picture or the text sees what it always does."""
+    unet.set_attn_processor({k: JointAttention() if k.endswith("attn1.processor") else Attention() for k in unet.attn_processors})
     return unet
 
 
@@ -120,7 +163,7 @@ class Unet(nn.Module):
     def forward(self, latent, geo, timestep, domain, context=None):
         dtype = self.unet.dtype
         rows = torch.cat([geo[:, 0], geo[:, 1]])
-        sample = torch.cat([latent.repeat(2, 1, 1, 1), rows], 1).to(dtype)
+        sample = cast(torch.cat([latent.repeat(2, 1, 1, 1), rows], 1), dtype)
         # Of each picture a depth's and a normal's class: a row of the domain plus nothing keeps the batch free.
         one = torch.zeros_like(domain, dtype=self.task.dtype)[:, None]
         label = torch.cat([one + self.task[0], one + self.task[1]])
@@ -128,8 +171,8 @@ class Unet(nn.Module):
             label = torch.cat([label, self.domains[domain].repeat(2, 1)], 1)
         else:
             context = self.texts[domain]
-        out = self.unet(sample, timestep.repeat(2), encoder_hidden_states=context.repeat(2, 1, 1).to(dtype),
-                        class_labels=label.to(dtype), return_dict=False)[0]
+        out = self.unet(sample, timestep.repeat(2), encoder_hidden_states=cast(context.repeat(2, 1, 1), dtype),
+                        class_labels=cast(label, dtype), return_dict=False)[0]
         return torch.stack(out.float().chunk(2), 1)
 
 
@@ -141,6 +184,7 @@ class Parts:
         self.version = version
         self.unet = join(load(UNet2DConditionModel, folder, "unet" if version == "v1" else "unet_v2"))
         self.vae = load(AutoencoderKL, other, "vae")
+        self.vae.set_attn_processor(Attention())
         self.scheduler = read_json(other, "scheduler", "scheduler_config.json")
         want = {"v1": 10, "v2": 4}[version]
         got = self.unet.config.projection_class_embeddings_input_dim
@@ -175,6 +219,8 @@ class Parts:
             raise Refused(f"scheduler: {card['beta_schedule']} with {card['prediction']} is not supported")
         if card["timestep_spacing"] != "leading" or s.get("trained_betas") or s.get("thresholding") or s.get("rescale_betas_zero_snr"):
             raise Refused("scheduler: only DDIM with leading timesteps and plain betas is supported")
+        if card["clip_sample"] and s.get("clip_sample_range", 1) != 1:
+            raise Refused(f"scheduler: samples are clipped to {s['clip_sample_range']}, only 1 is supported")
         return card
 
 
@@ -451,6 +497,8 @@ def parse_buckets(text):
         size = [int(m[1]), int(m[2])] if m else [0, 0]
         if not all(64 <= v <= 4096 and v % 64 == 0 for v in size):
             raise Refused(f"--buckets {b}: HEIGHTxWIDTH in multiples of 64 is wanted")
+        if 2 * 256 * size[0] * size[1] >= 2**31:
+            raise Refused(f"--buckets {b}: too large: the decoder's kernels count in 32 bits")
         buckets.append(size)
     return buckets
 

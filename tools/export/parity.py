@@ -54,7 +54,7 @@ def compare(micodata, family, out):
     model = os.path.join(out, name)
     if not os.path.exists(model):
         goldens.tool("dpt.py", "--random-weights", "--family", family, "-o", out, "--name", name)
-        goldens.dpt_goldens(out, name, family, frames, tiny=False)
+        goldens.dpt_goldens(out, name, family, (384, 384), frames, tiny=False)
     maps = subprocess.run([micodata, "models", "try", name, *frames, "-o", os.path.join(out, "maps"), "--model-dir", out, "--device", "cpu"],
                           check=True, stdout=subprocess.PIPE, text=True).stdout
     bad = False

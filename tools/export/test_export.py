@@ -10,6 +10,7 @@ import os
 import pickle
 import subprocess
 import sys
+import types
 
 import numpy as np
 import onnx
@@ -294,6 +295,46 @@ def test_geowizard_twins(tmp_path, version, prediction, half):
         for v in [*(s := common.session(str(folder / g[n]))).get_inputs(), *s.get_outputs()]:
             assert v.shape[0] == "N" and v.type == ("tensor(int64)" if v.name in ("timestep", "domain") else "tensor(float)")
     assert sum(f.stat().st_size for f in folder.iterdir()) < 1_500_000
+    for n in ("encoder", "unet", "decoder"):
+        model = onnx.shape_inference.infer_shapes(onnx.load(str(folder / g[n])))
+        assert not [x for x in model.graph.node if x.op_type == "Softmax"]  # no attention's scores are a tensor of the graph
+        types = {v.name: v.type.tensor_type.elem_type for v in model.graph.value_info}
+        half_to_half = [x for x in model.graph.node if x.op_type == "Cast" and x.attribute[0].i == types.get(x.input[0]) == onnx.TensorProto.FLOAT16]
+        assert not half_to_half  # see geowizard.cast
+
+
+def test_attention():
+    """Where nothing is joined, ours is diffusers' own; joined, it is what upstream's definition says, written out."""
+    picture = common.open_rgb(PICTURE)
+    unet_shape, vae_shape, *_ = geowizard.shapes("v1", True)
+    vae = geowizard.fill(geowizard.AutoencoderKL(**vae_shape), 1)
+    image = geowizard.image_for(picture, (64, 128))
+    g = torch.Generator().manual_seed(2)
+    latent = torch.randn(2, 4, 8, 16, generator=g)
+    with torch.no_grad():
+        want = vae.encoder(image), vae.decoder(latent)
+        vae.set_attn_processor(geowizard.Attention())
+        got = vae.encoder(image), vae.decoder(latent)
+    for a, b in zip(want, got):
+        assert (a - b).abs().max() < 1e-4 * a.std() and a.std() > 0.1
+    unet = geowizard.fill(geowizard.UNet2DConditionModel(**unet_shape), 3)
+    blocks = unet.mid_block.attentions[0].transformer_blocks[0]
+    x, context = torch.randn(4, 6, 16, generator=g), torch.randn(4, 1, 16, generator=g)
+    with torch.no_grad():
+        own = blocks.attn2(x, context)
+        geowizard.join(unet)
+        assert (own - blocks.attn2(x, context)).abs().max() < 1e-5 * own.std()
+        a = blocks.attn1
+        q, k, v = a.to_q(x), a.to_k(x), a.to_v(x)
+        want = torch.empty_like(x)
+        for row in range(4):
+            rows = [row % 2, row % 2 + 2]  # the picture's depth and its normals
+            for head in range(2):
+                c = slice(8 * head, 8 * head + 8)
+                keys, values = (torch.cat([t[i, :, c] for i in rows]) for t in (k, v))
+                want[row, :, c] = (q[row, :, c] @ keys.T / 8**0.5).softmax(-1) @ values
+        want = a.to_out[0](want)
+        assert (a(x) - want).abs().max() < 1e-5 * want.std()
 
 
 def test_geowizard_inputs_matter(source, tmp_path):
@@ -359,6 +400,7 @@ def test_wrong_folders(source, tmp_path):
     finally:
         save_file(good, file, metadata={"format": "pt"})
     words("multiples of 64", folder, "--version", version, "--buckets", "100x64")
+    words("32 bits", folder, "--version", version, "--buckets", "64x64,2048x2048")
     path = os.path.join(folder, unet, "config.json")
     with open(path) as f:
         text = f.read()
@@ -409,6 +451,20 @@ def test_ddim(prediction, change, steps):
         assert np.abs(y - x.numpy()).max() < 2e-4 * max(1, np.abs(y).max())
 
 
+def test_schedule_on_cards():
+    """A card has every key: diffusers' own default where the file is silent; what micodata does not compute is refused."""
+    def card(**file):
+        return geowizard.Parts.scheduler_card(types.SimpleNamespace(scheduler=file))
+
+    own = DDIMScheduler().config
+    assert card() == {k: own[name] for k, (name, _) in geowizard.SCHEDULER.items()}
+    assert card(clip_sample=False, clip_sample_range=3.0)["clip_sample"] is False
+    for file in ({"clip_sample_range": 3.0}, {"beta_schedule": "squaredcos_cap_v2"}, {"prediction_type": "sample"}, {"timestep_spacing": "trailing"},
+                 {"thresholding": True}, {"trained_betas": [0.1]}, {"rescale_betas_zero_snr": True}):
+        with pytest.raises(common.Refused, match="scheduler"):
+            card(**file)
+
+
 def test_check_values_of_abar():
     _, abar, _ = geowizard.coefficients({"train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
                                          "set_alpha_to_one": False, "steps_offset": 0}, 1000)
@@ -455,7 +511,7 @@ def test_dpt_goldens(name):
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
-def test_geowizard_goldens(version):
+def test_geowizard_goldens(version, tmp_path):
     folder = os.path.join(DIFFUSION, f"tiny-{version}")
     g = card_of(folder)["geowizard"]
     with open(os.path.join(folder, "golden", "golden.json")) as f:
@@ -471,6 +527,13 @@ def test_geowizard_goldens(version):
     depths = golden(folder, "depths")
     assert np.abs(got["depth"][:, 0] - depths).max() < 1e-4 and depths.std() > 0.05
     assert np.abs(got["normal"].transpose(0, 2, 3, 1) - golden(folder, "normals")).max() < 2e-3
+    picture = common.open_rgb(PICTURE)
+    depth = goldens.to_frame(ensemble.stretch(torch.from_numpy(got["depth"][0])), picture)[0]
+    normal = goldens.facing(-goldens.to_frame(torch.from_numpy(got["normal"][0]), picture))
+    assert np.allclose(goldens.save_maps(tmp_path, "frame", depth, normal), facts["frame_depth"], atol=1e-5)
+    for file, off in (("frame.depth.png", 10), ("frame.normal.png", 1)):  # levels of 65535 and of 255
+        a, b = (np.asarray(Image.open(os.path.join(d, file))).astype(int) for d in (tmp_path, os.path.join(folder, "golden")))
+        assert a.shape == b.shape and np.mean(np.abs(a - b) > off) < 1e-3, file
     for steps, rows in facts["ddim"].items():
         t, a, b = geowizard.coefficients(g["scheduler"], int(steps))
         assert [r["t"] for r in rows] == list(t) and np.allclose([r["abar"] for r in rows], a) and np.allclose([r["abar_next"] for r in rows], b)

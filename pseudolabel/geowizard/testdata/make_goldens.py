@@ -21,28 +21,30 @@ import torch
 HERE = pathlib.Path(__file__).parent
 
 
+# Samples and predictions that every step is shown. Where nothing is clipped the first two give the factors of either;
+# the others are on both sides of where clipping begins.
+SAMPLES, PREDICTIONS = [1, 0, -2.5, 0.25, 3], [0, 1, 1.5, -0.5, 0.125]
+
+
 def ddim():
-    """Each step is linear in sample and prediction: the factors are what becomes of a 1 in either."""
+    """What diffusers makes of them in each step of several schedules, under the names of the cards."""
+    schedules = [(p, o, {}) for p in ("v_prediction", "epsilon") for o in (False, True)]
+    schedules += [(p, False, c) for p in ("v_prediction", "epsilon") for c in (
+        {"beta_schedule": "linear"}, {"clip_sample": True}, {"beta_schedule": "linear", "clip_sample": True})]
+    schedules += [("epsilon", True, {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "linear", "steps_offset": 0, "clip_sample": True})]
     cases = []
-    for prediction in ("v_prediction", "epsilon"):
-        for to_one in (False, True):
-            for steps in (1, 3, 7, 10, 50):
-                s = DDIMScheduler(
-                    num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
-                    prediction_type=prediction, set_alpha_to_one=to_one, steps_offset=1, clip_sample=False,
-                )  # fmt: skip
-                s.set_timesteps(steps)
-                one, zero = torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
-                plan = [
-                    {
-                        "timestep": int(t),
-                        "sample": s.step(zero, t, one).prev_sample.item(),
-                        "prediction": s.step(one, t, zero).prev_sample.item(),
-                    }
-                    for t in s.timesteps
-                ]
-                cases.append({"prediction": prediction, "set_alpha_to_one": to_one, "steps": steps, "plan": plan})
-    (HERE / "ddim.json").write_text(json.dumps(cases))
+    for prediction, to_one, change in schedules:
+        config = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "set_alpha_to_one": to_one, "steps_offset": 1,
+                  "timestep_spacing": "leading", "clip_sample": False, **change}
+        for steps in (3, 10) if change else (1, 3, 7, 10, 50):
+            s = DDIMScheduler(num_train_timesteps=1000, prediction_type=prediction, **config)
+            s.set_timesteps(steps)
+            x, p = (torch.tensor(v, dtype=torch.float64) for v in (SAMPLES, PREDICTIONS))
+            plan = [{"timestep": int(t), "next": s.step(p, t, x).prev_sample.tolist()} for t in s.timesteps]
+            cases.append({"scheduler": {"train_timesteps": 1000, "prediction": prediction, **config}, "steps": steps, "plan": plan})
+    if any(getattr(DDIMScheduler().config, k) != v for k, v in config.items()):
+        raise SystemExit("the last schedule is not diffusers' own defaults any more")
+    (HERE / "ddim.json").write_text(json.dumps({"samples": SAMPLES, "predictions": PREDICTIONS, "cases": cases}))
 
 
 def members(n, seed, noise, outlier, height, width):
