@@ -333,6 +333,7 @@ func (s *session) labelStages(ctx context.Context, geo *geometrySettings, flags 
 	}
 	sharing := map[geometrySettings][]string{}
 	var order []geometrySettings
+	fallback := "" // the model where none was named
 	for _, out := range outputs {
 		own := *geo
 		if err := s.adopt(ctx, out, &own); err != nil {
@@ -342,9 +343,12 @@ func (s *session) labelStages(ctx context.Context, geo *geometrySettings, flags 
 			return nil, usagef("%v", err)
 		}
 		if own.Model == "" {
-			if own.Model, err = defaultModel(flags.ModelDir); err != nil {
-				return nil, err
+			if fallback == "" {
+				if fallback, err = s.app.defaultModel(flags.ModelDir); err != nil {
+					return nil, err
+				}
 			}
+			own.Model = fallback
 		}
 		dropped, err := forget(&own, flags.ModelDir)
 		if err != nil {
@@ -367,10 +371,13 @@ func (s *session) labelStages(ctx context.Context, geo *geometrySettings, flags 
 }
 
 // defaultModel is the built-in model until the user has added one that estimates
-// depth and normals.
-func defaultModel(dirs []string) (string, error) {
+// depth and normals. One that can't be used is named, and passed over.
+func (a *app) defaultModel(dirs []string) (string, error) {
 	var added []string
 	for _, m := range card.List(dirs) {
+		if m.Err != nil {
+			a.note(fmt.Sprintf("model %s is passed over: %v", m.Name, m.Err))
+		}
 		if m.Err == nil && m.Name != pseudolabel.DefaultModel && len(m.Card.Files) > 0 && slices.Contains(m.Card.Tasks, card.Depth) && slices.Contains(m.Card.Tasks, card.Normal) {
 			added = append(added, m.Name)
 		}
