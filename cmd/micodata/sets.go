@@ -15,6 +15,7 @@ import (
 	"micodata/extract"
 	"micodata/ingest"
 	"micodata/shards"
+	"micodata/shards/export"
 	"micodata/storage"
 )
 
@@ -201,7 +202,8 @@ func isUsage(err error) bool {
 	var (
 		u      *ingest.UsageError
 		other  *shards.OtherSetError
+		folder *export.OtherFolderError
 		layout *dataset.VersionError
 	)
-	return errors.As(err, &u) || errors.As(err, &other) || errors.As(err, &layout)
+	return errors.As(err, &u) || errors.As(err, &other) || errors.As(err, &folder) || errors.As(err, &layout)
 }
