@@ -80,6 +80,7 @@ type spec struct {
 
 var formats = map[string]spec{
 	"mico":       {open: newMiCo, media: allMedia, notes: mapNotes},
+	"vast":       {open: newVAST, media: []string{"video", "audio"}},
 	"webdataset": {open: newWebDataset, media: allMedia, tars: true, notes: memberNotes},
 }
 
