@@ -9,8 +9,6 @@ import (
 	"math"
 	"os"
 	"slices"
-	"strings"
-	"syscall"
 
 	"github.com/mewkiz/flac"
 	"github.com/mewkiz/flac/frame"
@@ -176,13 +174,8 @@ func encodeMP3(ctx context.Context, tools ffmpeg.Tools, tempDir string, pcm []by
 // mp3Error tells a full disk, of which ffmpeg has only words, from what ails the
 // sound.
 func mp3Error(path string, err error) error {
-	var exit *ffmpeg.ExitError
-	if errors.As(err, &exit) {
-		for _, cause := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EROFS} {
-			if strings.Contains(strings.ToLower(exit.Stderr), cause.Error()) {
-				return tempError("write", path, cause)
-			}
-		}
+	if cause := soundfile.DiskError(err); cause != nil {
+		return tempError("write", path, cause)
 	}
 	return itemError(err, path, dataset.Internal)
 }

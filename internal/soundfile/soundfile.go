@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
+	"syscall"
 
 	ffgo "github.com/u2takey/ffmpeg-go"
 
@@ -89,4 +91,18 @@ func MP3Job(url string, pcm []byte, rate, channels int) ffmpeg.Job {
 		Args:   append([]string{"-y", "-xerror"}, args...),
 		Inputs: []ffmpeg.Feed{ffmpeg.Copy(bytes.NewReader(pcm))},
 	}
+}
+
+// DiskError is the cause of a run of ffmpeg that failed since its file could not
+// be written, of which ffmpeg has only words; nil for other failures.
+func DiskError(err error) error {
+	var exit *ffmpeg.ExitError
+	if errors.As(err, &exit) {
+		for _, cause := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EROFS} {
+			if strings.Contains(strings.ToLower(exit.Stderr), cause.Error()) {
+				return cause
+			}
+		}
+	}
+	return nil
 }

@@ -81,6 +81,7 @@ type spec struct {
 var formats = map[string]spec{
 	"mico":       {open: newMiCo, media: allMedia, notes: mapNotes},
 	"vast":       {open: newVAST, media: []string{"video", "audio"}},
+	"gram":       {open: newGRAM, media: []string{"video", "audio", "depth", "frames"}, notes: gramNotes},
 	"webdataset": {open: newWebDataset, media: allMedia, tars: true, notes: memberNotes},
 }
 
