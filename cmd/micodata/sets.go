@@ -18,6 +18,7 @@ import (
 	"micodata/pseudolabel"
 	"micodata/pseudolabel/card"
 	"micodata/shards"
+	"micodata/shards/export"
 	"micodata/storage"
 )
 
@@ -204,12 +205,13 @@ func isUsage(err error) bool {
 	var (
 		u      *ingest.UsageError
 		other  *shards.OtherSetError
+		folder *export.OtherFolderError
 		layout *dataset.VersionError
 		model  *card.Error
 		name   *card.NameError
 		device *gpu.NameError
 		unfit  *pseudolabel.OptionError
 	)
-	return errors.As(err, &u) || errors.As(err, &other) || errors.As(err, &layout) ||
+	return errors.As(err, &u) || errors.As(err, &other) || errors.As(err, &folder) || errors.As(err, &layout) ||
 		errors.As(err, &model) || errors.As(err, &name) || errors.As(err, &device) || errors.As(err, &unfit)
 }
