@@ -13,7 +13,7 @@ V2D     := $(CACHE)/video2dataset-venv
 EXPORT  := $(CACHE)/export-venv
 SAMPLES := testdata/media
 
-.PHONY: setup setup-gpu setup-s3 build test unit tidy lint nocgo consumers test-consumers demo bench bench-label bench-video2dataset parity soak fuzz golden export-env test-export clean
+.PHONY: setup setup-gpu setup-s3 build test unit tidy lint nocgo consumers test-consumers demo bench bench-label bench-video2dataset bench-read parity soak fuzz golden export-env test-export clean
 
 # go knows what has changed, embedded models and templates too.
 build:
@@ -91,6 +91,10 @@ $(V2D)/ready: tools/bench/video2dataset/requirements.txt
 	python3.11 -m venv $(V2D)
 	$(V2D)/bin/pip install --quiet --disable-pip-version-check --no-deps -r tools/bench/video2dataset/requirements.txt
 	touch $@
+
+# Reading from S3 into PyTorch: the Parquet set, WebDataset tars and loose files (some 15 minutes).
+bench-read: setup build $(S3) $(READERS)/ready
+	$(READERS)/bin/python tools/bench/read/read.py bin/micodata $(SAMPLES)
 
 # 50 times kill -9 while a set is written to S3 over a bad connection.
 soak: setup setup-s3

@@ -15,9 +15,14 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 
+def java():
+    """Whether there is one for Spark."""
+    return bool(os.environ.get("JAVA_HOME") or shutil.which("java"))
+
+
 def session():
     """Spark on this machine, set for rows of megabytes."""
-    if not shutil.which("java") and not os.environ.get("JAVA_HOME"):
+    if not java():
         sys.exit("Spark needs Java, and there is none: apt install openjdk-17-jre-headless, or see JAVA_HOME")
     return (
         SparkSession.builder.master("local[2]")

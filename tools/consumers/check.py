@@ -351,6 +351,15 @@ def check_spark(location, manifest, index):
     return f"{len(rows)} tuples, {len(got)} of them by a filter, lengths of blobs"
 
 
+def spark_read_has_java():
+    """Says so where Spark can't be checked."""
+    import spark_read
+
+    if not spark_read.java():
+        print("spark_read: skipped, there is no Java (apt install openjdk-17-jre-headless)")
+    return spark_read.java()
+
+
 def version(module):
     """A library's version."""
     from importlib.metadata import version
@@ -369,7 +378,9 @@ def main():
     checks = [("format", "pyarrow", check_format, False), ("pyarrow_read", "pyarrow", check_pyarrow, True), ("one_clip", "pyarrow", check_one_clip, True),
               ("duckdb_read", "duckdb", check_duckdb, True), ("polars_read", "polars", check_polars, True), ("datasets_read", "datasets", check_datasets, True)]
     if args.full:
-        checks[-1:] = [("datasets_read", "datasets", check_decoded, True), ("torch_train", "torch", check_torch, True), ("spark_read", "pyspark", check_spark, False)]
+        checks[-1:] = [("datasets_read", "datasets", check_decoded, True), ("torch_train", "torch", check_torch, True)]
+        if spark_read_has_java():
+            checks.append(("spark_read", "pyspark", check_spark, False))
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["HF_HOME"] = os.path.join(scratch, "huggingface")
         os.mkdir(os.path.join(scratch, "s3"))
