@@ -5,12 +5,15 @@ CACHE   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/micodata
 GOBIN   := $(CACHE)/bin
 LINT    := $(GOBIN)/golangci-lint
 LINT_VERSION := v2.15.0
+S3      := $(GOBIN)/versitygw
+S3_VERSION := v1.8.0
 VENV    := $(CACHE)/consumers-venv
+READERS := $(CACHE)/examples-venv
 V2D     := $(CACHE)/video2dataset-venv
 EXPORT  := $(CACHE)/export-venv
 SAMPLES := testdata/media
 
-.PHONY: setup setup-gpu build test unit tidy lint nocgo consumers demo bench bench-label bench-video2dataset parity fuzz golden export-env test-export clean
+.PHONY: setup setup-gpu setup-s3 build test unit tidy lint nocgo consumers test-consumers demo bench bench-label bench-read bench-write bench-video2dataset parity soak fuzz golden export-env test-export clean
 
 # go knows what has changed, embedded models and templates too.
 build:
@@ -24,8 +27,14 @@ setup:
 setup-gpu:
 	@tools/setup/gpu.sh
 
+# The S3 server that tests run against (versitygw over a folder).
+setup-s3: $(S3)
+
+$(S3):
+	GOBIN=$(GOBIN) go install github.com/versity/versitygw/cmd/versitygw@$(S3_VERSION)
+
 # Everything that CI runs.
-test: setup tidy build lint nocgo unit consumers
+test: setup setup-s3 tidy build lint nocgo unit consumers
 
 tidy:
 	go mod tidy -diff
@@ -43,13 +52,23 @@ nocgo:
 unit:
 	go test -race -timeout 40m ./...
 
-# A finished set, read by the libraries that users read it with.
-consumers: build $(VENV)/ready
+# Finished sets, read by the examples: what needs no PyTorch, from a folder and from S3.
+consumers: build $(S3) $(VENV)/ready
 	tools/consumers/run.sh bin/micodata $(VENV)/bin/python $(SAMPLES)
 
-$(VENV)/ready: tools/consumers/requirements.txt
-	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tools/consumers/requirements.txt
+# All examples, also with PyTorch, torchcodec and Spark (which wants Java): 7 GB, for PyTorch brings CUDA along.
+test-consumers: setup build $(S3) $(READERS)/ready
+	tools/consumers/run.sh bin/micodata $(READERS)/bin/python $(SAMPLES) --full
+
+# Clean whenever another version is asked for.
+$(VENV)/ready: examples/requirements.txt
+	python3 -m venv --clear $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+$(READERS)/ready: examples/requirements-full.txt examples/requirements.txt
+	python3 -m venv --clear $(READERS)
+	$(READERS)/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 # From raw video to a checked training set.
@@ -72,6 +91,18 @@ $(V2D)/ready: tools/bench/video2dataset/requirements.txt
 	python3.11 -m venv $(V2D)
 	$(V2D)/bin/pip install --quiet --disable-pip-version-check --no-deps -r tools/bench/video2dataset/requirements.txt
 	touch $@
+
+# Writing a shard, beside pyarrow and dd (4 GB of disk).
+bench-write: setup $(VENV)/ready
+	tools/bench/write/run.sh $(VENV)/bin/python
+
+# Reading from S3 into PyTorch: the Parquet set, WebDataset tars and loose files (some 15 minutes).
+bench-read: setup build $(S3) $(READERS)/ready
+	$(READERS)/bin/python tools/bench/read/read.py bin/micodata $(SAMPLES)
+
+# 50 times kill -9 while a set is written to S3 over a bad connection.
+soak: setup setup-s3
+	TEST_KILLS=50 go test ./cmd/micodata -run KilledOnS3 -count 1 -v
 
 fuzz:
 	tools/fuzz.sh 30s

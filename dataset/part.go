@@ -81,12 +81,22 @@ func damaged(s storage.Store, name string, err error) error {
 // OpenPart opens a part file; columns as in [table.ReaderOptions]. A part that
 // cannot be read is a [*storage.Error].
 func OpenPart[R any](ctx context.Context, s storage.Store, schema *table.Schema[R], stage string, part int, columns ...string) (*PartReader[R], error) {
+	return openPart(ctx, s, schema, stage, part, table.ReaderOptions{Columns: columns})
+}
+
+// OpenPartWithoutBlobs opens a part file whose blobs are to be read by their places,
+// if at all.
+func OpenPartWithoutBlobs[R any](ctx context.Context, s storage.Store, schema *table.Schema[R], stage string, part int, columns ...string) (*PartReader[R], error) {
+	return openPart(ctx, s, schema, stage, part, table.ReaderOptions{Columns: columns, NoBlobs: true})
+}
+
+func openPart[R any](ctx context.Context, s storage.Store, schema *table.Schema[R], stage string, part int, o table.ReaderOptions) (*PartReader[R], error) {
 	name := PartName(stage, part)
 	object, err := s.Open(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	r, err := schema.NewReader(object, table.ReaderOptions{Columns: columns})
+	r, err := schema.NewReader(object, o)
 	if err != nil {
 		object.Close()
 		return nil, damaged(s, name, err)

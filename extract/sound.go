@@ -1,18 +1,14 @@
 package extract
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	ffgo "github.com/u2takey/ffmpeg-go"
 	"io"
 	"math"
 	"os"
 	"slices"
-	"strings"
-	"syscall"
 
 	"github.com/mewkiz/flac"
 	"github.com/mewkiz/flac/frame"
@@ -20,6 +16,7 @@ import (
 
 	"micodata/dataset"
 	"micodata/internal/ffmpeg"
+	"micodata/internal/soundfile"
 )
 
 // encodeSound makes a file of little-endian 16-bit PCM, interleaved. MP3 costs a
@@ -31,7 +28,7 @@ func encodeSound(ctx context.Context, tools ffmpeg.Tools, tempDir, format string
 	case "mp3":
 		data, err = encodeMP3(ctx, tools, tempDir, pcm, rate, channels)
 	default:
-		data = append(wavHeader(len(pcm), rate, channels), pcm...)
+		data = append(soundfile.WAVHeader(len(pcm), rate, channels), pcm...)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("encode sound as %s: %w", format, err)
@@ -146,23 +143,6 @@ func (b *seekBuffer) Seek(offset int64, whence int) (int64, error) {
 	return at, nil
 }
 
-// wavHeader is the canonical 44 bytes of 16-bit PCM.
-func wavHeader(size, rate, channels int) []byte {
-	le := binary.LittleEndian
-	h := append([]byte("RIFF"), 0, 0, 0, 0)
-	le.PutUint32(h[4:], uint32(min(int64(size)+36, math.MaxUint32)))
-	h = append(h, "WAVEfmt "...)
-	h = le.AppendUint32(h, 16)
-	h = le.AppendUint16(h, 1)
-	h = le.AppendUint16(h, uint16(channels))
-	h = le.AppendUint32(h, uint32(rate))
-	h = le.AppendUint32(h, uint32(rate*channels*2))
-	h = le.AppendUint16(h, uint16(channels*2))
-	h = le.AppendUint16(h, 16)
-	h = append(h, "data"...)
-	return le.AppendUint32(h, uint32(size))
-}
-
 // encodeMP3 lets ffmpeg write to a file, since how much of the start and the end
 // is the codec's padding is written into the header last.
 func encodeMP3(ctx context.Context, tools ffmpeg.Tools, tempDir string, pcm []byte, rate, channels int) (data []byte, err error) {
@@ -178,10 +158,7 @@ func encodeMP3(ctx context.Context, tools ffmpeg.Tools, tempDir string, pcm []by
 	if err != nil {
 		return nil, err
 	}
-	p, err := tools.Start(ctx, ffmpeg.Job{
-		Args:   mp3Args(url, rate, channels),
-		Inputs: []ffmpeg.Feed{ffmpeg.Copy(bytes.NewReader(pcm))},
-	})
+	p, err := tools.Start(ctx, soundfile.MP3Job(url, pcm, rate, channels))
 	if err != nil {
 		return nil, err
 	}
@@ -191,73 +168,14 @@ func encodeMP3(ctx context.Context, tools ffmpeg.Tools, tempDir string, pcm []by
 	if data, err = os.ReadFile(f.Name()); err != nil {
 		return nil, tempError("read", f.Name(), err)
 	}
-	return data, setPadding(data, rate, len(pcm)/2/channels)
-}
-
-// setPadding writes into an MP3's header how much of its end is padding, so that
-// decoders that heed it give back so many samples a channel. ffmpeg never says
-// more than a frame of it, where its encoder may add up to two.
-func setPadding(mp3 []byte, rate, samples int) error {
-	tag := bytes.Index(mp3[:min(len(mp3), 64)], []byte("Info"))
-	if tag < 0 {
-		tag = bytes.Index(mp3[:min(len(mp3), 64)], []byte("Xing"))
-	}
-	// The fields (LAME's info tag): flags, which tell the size of what follows,
-	// frames, bytes, 100 of contents, quality; then 21 bytes to the padding and 10
-	// more to the checksum.
-	const fields, toPadding, toChecksum = 8 + 4 + 4 + 100 + 4, 21, 34
-	at := tag + fields
-	if tag < 0 || len(mp3) < at+toChecksum+2 || binary.BigEndian.Uint32(mp3[tag+4:]) != 0xf {
-		return errors.New("the header that tells an MP3's padding is not there")
-	}
-	frame := 1152
-	if rate < 32000 {
-		frame = 576
-	}
-	field := mp3[at+toPadding:][:3]
-	delay := int(field[0])<<4 | int(field[1])>>4
-	padding := int(binary.BigEndian.Uint32(mp3[tag+8:]))*frame - delay - samples
-	if padding < 0 || padding >= 1<<12 {
-		return fmt.Errorf("an MP3 of %d samples with %d of padding", samples, padding)
-	}
-	field[1], field[2] = field[1]&0xf0|byte(padding>>8), byte(padding)
-	binary.BigEndian.PutUint16(mp3[at+toChecksum:], crc16(mp3[:at+toChecksum]))
-	return nil
-}
-
-// crc16 is CRC-16/ARC.
-func crc16(data []byte) uint16 {
-	var crc uint16
-	for _, b := range data {
-		crc ^= uint16(b)
-		for range 8 {
-			crc = crc>>1 ^ crc&1*0xa001
-		}
-	}
-	return crc
-}
-
-// mp3Args are those of a run that writes PCM to url as MP3.
-func mp3Args(url string, rate, channels int) []string {
-	args := ffgo.Input(ffmpeg.InputURL(0), ffgo.KwArgs{"f": "s16le", "ar": rate, "ac": channels}).
-		Output(url, ffgo.KwArgs{
-			"c:a": "libmp3lame", "b:a": 64000 * channels, "threads": "1",
-			"fflags": "+bitexact", "flags:a": "+bitexact", "id3v2_version": "0", "f": "mp3",
-		}).GetArgs()
-	// By default a header that cannot be written is no error.
-	return append([]string{"-y", "-xerror"}, args...)
+	return data, soundfile.SetMP3Padding(data, rate, len(pcm)/2/channels)
 }
 
 // mp3Error tells a full disk, of which ffmpeg has only words, from what ails the
 // sound.
 func mp3Error(path string, err error) error {
-	var exit *ffmpeg.ExitError
-	if errors.As(err, &exit) {
-		for _, cause := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EROFS} {
-			if strings.Contains(strings.ToLower(exit.Stderr), cause.Error()) {
-				return tempError("write", path, cause)
-			}
-		}
+	if cause := soundfile.DiskError(err); cause != nil {
+		return tempError("write", path, cause)
 	}
 	return itemError(err, path, dataset.Internal)
 }

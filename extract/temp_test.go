@@ -10,6 +10,7 @@ import (
 
 	"micodata/dataset"
 	"micodata/internal/ffmpeg"
+	"micodata/internal/soundfile"
 	"micodata/storage"
 )
 
@@ -66,9 +67,7 @@ func TestFullDiskUnderMP3IsTheStoragesError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := tools.Start(t.Context(), ffmpeg.Job{
-		Args: mp3Args("file:"+fullDisk, 16000, 1), Inputs: []ffmpeg.Feed{ffmpeg.Copy(strings.NewReader(strings.Repeat("s", 3200)))},
-	})
+	p, err := tools.Start(t.Context(), soundfile.MP3Job("file:"+fullDisk, make([]byte, 3200), 16000, 1))
 	if err != nil {
 		t.Fatal(err)
 	}

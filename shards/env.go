@@ -18,6 +18,9 @@ type Env struct {
 	Dataset storage.Store
 	Out     storage.Store
 	Settings
+	// Exclude are keys and source ids to take out of the set for good. They are no
+	// setting: the other shards of a set that is there stay as they are.
+	Exclude []string
 	// Frozen are the dataset's settings: what made the parts.
 	Frozen *dataset.Frozen
 	// Labels are the label stages to join, such as [dataset.StageDepth]. Their
@@ -30,6 +33,9 @@ type Env struct {
 	// Workers is the number of shards written at once; each holds some two row
 	// groups in memory. Default 2.
 	Workers int
+	// TempDir is where the order of a shuffled set is noted, 60 bytes a tuple; "" for
+	// the system's.
+	TempDir string
 	// Progress, if set, is told of each finished shard, from several goroutines.
 	Progress func(done, total int)
 }

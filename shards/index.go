@@ -1,10 +1,12 @@
 package shards
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"micodata/internal/table"
@@ -138,6 +140,9 @@ func indexShard(ctx context.Context, s storage.Store, schema *table.Schema[Tuple
 				x.Frames = append(x.Frames, FramePlace{Time: f.Time})
 			}
 			x.Tuple.Frames = nil // of which no media were read
+			for _, b := range []*table.Blob{&x.Tuple.Image, &x.Tuple.Video, &x.Tuple.Audio, &x.Tuple.Depth, &x.Tuple.Normal} {
+				*b = table.Blob{} // the path alone is none
+			}
 			for _, p := range byRow[row] {
 				if err := x.set(p); err != nil {
 					return err
@@ -186,14 +191,15 @@ func writeIndex(ctx context.Context, s storage.Store, m *Manifest, see func(*Ind
 }
 
 // ReadIndex calls each for every tuple of a finished set, in the order of its
-// shards, without reading a shard.
-func ReadIndex(ctx context.Context, s storage.Store, each func(*IndexRow) error) error {
+// shards, without reading a shard. Columns are those of the index to read; none
+// means all.
+func ReadIndex(ctx context.Context, s storage.Store, each func(*IndexRow) error, columns ...string) error {
 	o, err := s.Open(ctx, IndexName)
 	if err != nil {
 		return err
 	}
 	defer o.Close()
-	r, err := IndexSchema.NewReader(o, table.ReaderOptions{})
+	r, err := IndexSchema.NewReader(o, table.ReaderOptions{Columns: columns})
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.Path(IndexName), err)
 	}
@@ -212,8 +218,8 @@ func ReadIndex(ctx context.Context, s storage.Store, each func(*IndexRow) error)
 	}
 }
 
-// ReadBlob reads one blob by its place: one range of the shard. It is nil where
-// the place is.
+// ReadBlob reads one blob by its place: one range of the shard, with the page's header
+// before it, whose checksum is compared. It is nil where the place is.
 func ReadBlob(ctx context.Context, s storage.Store, shard string, p Place) ([]byte, error) {
 	if p.Offset == nil || p.Size == nil {
 		return nil, nil
@@ -221,14 +227,49 @@ func ReadBlob(ctx context.Context, s storage.Store, shard string, p Place) ([]by
 	if *p.Size < 0 || *p.Size > table.MaxBlobBytes || *p.Offset < 0 {
 		return nil, fmt.Errorf("%s: a blob of %d bytes at %d", s.Path(shard), *p.Size, *p.Offset)
 	}
-	o, err := s.Open(ctx, shard)
+	blobs, err := readBlobs(ctx, s, shard, []table.BlobPlace{{Offset: *p.Offset, Size: *p.Size}})
 	if err != nil {
 		return nil, err
 	}
-	defer o.Close()
-	data := make([]byte, *p.Size)
-	if n, err := o.ReadAt(data, *p.Offset); n < len(data) {
-		return nil, &storage.Error{Op: "read", Path: s.Path(shard), Err: err}
+	return blobs[0], nil
+}
+
+// blobGap joins reads of blobs that lie no farther apart.
+const blobGap = 64 << 10
+
+// maxJoined bounds a joined read.
+const maxJoined = 16 << 20
+
+// readBlobs reads blobs of one file by their places, neighbours by one range.
+func readBlobs(ctx context.Context, s storage.Store, name string, places []table.BlobPlace) ([][]byte, error) {
+	order := make([]int, len(places))
+	for i := range order {
+		order[i] = i
 	}
-	return data, nil
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(places[a].Offset, places[b].Offset) })
+	blobs := make([][]byte, len(places))
+	for i := 0; i < len(order); {
+		first := places[order[i]]
+		start, end, n := max(0, first.Offset-table.BlobMargin), first.Offset+first.Size, i+1
+		for ; n < len(order); n++ {
+			next := places[order[n]]
+			if next.Offset-end > blobGap || next.Offset+next.Size-start > maxJoined {
+				break
+			}
+			end = next.Offset + next.Size
+		}
+		data, err := storage.ReadRange(ctx, s, name, start, end-start)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range order[i:n] {
+			p := places[k]
+			near := data[max(0, p.Offset-table.BlobMargin-start) : p.Offset+p.Size-start]
+			if blobs[k], err = table.CutBlob(near, p.Size); err != nil {
+				return nil, &storage.Error{Op: "read", Path: s.Path(name), Err: err}
+			}
+		}
+		i = n
+	}
+	return blobs, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"micodata/dataset"
 	"micodata/internal/table"
@@ -31,8 +32,17 @@ type join struct {
 	normal  *dataset.PartReader[dataset.Normal]
 }
 
-// openJoin opens part i of all stages that env asks for, with blobs or without.
-func openJoin(ctx context.Context, env *Env, part int, blobs bool) (_ *join, err error) {
+// blobMode is what a join reads of blobs.
+type blobMode int
+
+const (
+	noMedia blobMode = iota // no columns that have blobs
+	noBlobs                 // these columns, without the blobs: see [join.fill]
+	allBlobs
+)
+
+// openJoin opens part i of all stages that env asks for.
+func openJoin(ctx context.Context, env *Env, part int, blobs blobMode) (_ *join, err error) {
 	j := &join{store: env.Dataset, part: part, sources: map[string]*dataset.Source{}}
 	defer func() {
 		if err != nil {
@@ -52,7 +62,13 @@ func openJoin(ctx context.Context, env *Env, part int, blobs bool) (_ *join, err
 	if err := env.check(info); err != nil {
 		return nil, err
 	}
-	if j.clips, err = openPart(ctx, env, dataset.ClipSchema, dataset.StageExtract, part, blobs); err != nil {
+	var leave []string // unread; frames must go with their maps
+	for _, modality := range []string{"image", "video", "audio"} {
+		if !env.keeps(modality) {
+			leave = append(leave, modality)
+		}
+	}
+	if j.clips, err = openPart(ctx, env, dataset.ClipSchema, dataset.StageExtract, part, blobs, leave...); err != nil {
 		return nil, err
 	}
 	if env.asked(dataset.StageDepth) {
@@ -68,13 +84,14 @@ func openJoin(ctx context.Context, env *Env, part int, blobs bool) (_ *join, err
 	return j, j.sameRows()
 }
 
-func openPart[R any](ctx context.Context, env *Env, schema *table.Schema[R], stage string, part int, blobs bool) (*dataset.PartReader[R], error) {
-	var columns []string
-	if !blobs {
-		media := schema.Blobs()
-		columns = slices.DeleteFunc(schema.Columns(), func(c string) bool { return media[c] })
+func openPart[R any](ctx context.Context, env *Env, schema *table.Schema[R], stage string, part int, blobs blobMode, leave ...string) (*dataset.PartReader[R], error) {
+	media := schema.Blobs()
+	columns := slices.DeleteFunc(schema.Columns(), func(c string) bool { return media[c] && blobs == noMedia || slices.Contains(leave, c) })
+	open := dataset.OpenPart[R]
+	if blobs == noBlobs {
+		open = dataset.OpenPartWithoutBlobs[R]
 	}
-	r, err := dataset.OpenPart(ctx, env.Dataset, schema, stage, part, columns...)
+	r, err := open(ctx, env.Dataset, schema, stage, part, columns...)
 	if err != nil {
 		return nil, err
 	}
@@ -163,29 +180,95 @@ func (j *join) sameFrames(stage string, clip *dataset.Clip, maps []dataset.Frame
 	return j.misfit(stage, fmt.Sprintf("has in row %d (%s) maps of %d frames where %s has %d", j.row, clip.Key, len(maps), dataset.StageExtract, len(clip.Frames)))
 }
 
-// blobBytes is what the blobs of each row take in a file, from the footers.
-func (j *join) blobBytes() ([]int64, error) {
-	sizes := make([]int64, j.clips.Rows())
+// blobsOf is what a file's footer tells of a row's blobs.
+type blobsOf struct {
+	bytes   int64    // that they take in a file
+	columns []string // that have one; frames' are not among them
+}
+
+// blobs tells of the blobs of each row, which are not read.
+func (j *join) blobs(s *Settings) ([]blobsOf, error) {
+	rows := make([]blobsOf, j.clips.Rows())
+	keeps := func(column string) bool {
+		top, _, _ := strings.Cut(column, ".")
+		return s.keeps(top)
+	}
 	add := func(places []table.BlobPlace, err error) error {
 		for _, p := range places {
-			sizes[p.Row] += p.Size + blobOverhead
+			row, column := &rows[p.Row], strings.TrimSuffix(p.Column, ".bytes")
+			if keeps(column) {
+				row.bytes += p.Size + blobOverhead
+			}
+			if !strings.Contains(column, ".") {
+				row.columns = append(row.columns, column)
+			}
 		}
 		return err
 	}
-	if err := add(j.clips.Blobs()); err != nil {
-		return nil, err
-	}
-	if j.depth != nil {
-		if err := add(j.depth.Blobs()); err != nil {
+	for _, places := range j.files() {
+		if err := add(places()); err != nil {
 			return nil, err
 		}
+	}
+	return rows, nil
+}
+
+// files are the open parts by stage, with what tells the places of their blobs.
+func (j *join) files() map[string]func() ([]table.BlobPlace, error) {
+	files := map[string]func() ([]table.BlobPlace, error){dataset.StageExtract: j.clips.Blobs}
+	if j.depth != nil {
+		files[dataset.StageDepth] = j.depth.Blobs
 	}
 	if j.normal != nil {
-		if err := add(j.normal.Blobs()); err != nil {
-			return nil, err
+		files[dataset.StageNormal] = j.normal.Blobs
+	}
+	return files
+}
+
+// fill reads the blobs of tuples, by their rows in the part, that were joined
+// without.
+func (j *join) fill(ctx context.Context, rows map[int64]*Tuple) error {
+	for stage, blobPlaces := range j.files() {
+		places, err := blobPlaces()
+		if err != nil {
+			return err
+		}
+		var blobs []*table.Blob
+		places = slices.DeleteFunc(places, func(p table.BlobPlace) bool {
+			t := rows[p.Row]
+			if t == nil {
+				return true
+			}
+			b := t.blob(p)
+			if b == nil || b.Path == "" { // it is not written
+				return true
+			}
+			blobs = append(blobs, b)
+			return false
+		})
+		data, err := readBlobs(ctx, j.store, dataset.PartName(stage, j.part), places)
+		if err != nil {
+			return err
+		}
+		for i, b := range blobs {
+			b.Bytes = data[i]
 		}
 	}
-	return sizes, nil
+	return nil
+}
+
+// blob is the tuple's own that a place is of, nil if it has none.
+func (t *Tuple) blob(p table.BlobPlace) *table.Blob {
+	column := strings.TrimSuffix(p.Column, ".bytes")
+	field, ofFrame := strings.CutPrefix(column, framesPath)
+	if ofFrame {
+		if p.Elem >= len(t.Frames) {
+			return nil
+		}
+		f := &t.Frames[p.Elem]
+		return map[string]*table.Blob{"image": &f.Image, "depth": &f.Depth, "normal": &f.Normal}[field]
+	}
+	return map[string]*table.Blob{"image": &t.Image, "video": &t.Video, "audio": &t.Audio, "depth": &t.Depth, "normal": &t.Normal}[column]
 }
 
 // blobOverhead is more than what a blob takes beside its bytes: a page header of

@@ -3,8 +3,10 @@ package shards
 import (
 	"context"
 	"fmt"
+	"hash"
 	"hash/fnv"
 	"io"
+	"os"
 	"slices"
 
 	"micodata/dataset"
@@ -24,6 +26,8 @@ type shardPlan struct {
 	Total int // shards of the split
 	Runs  []run
 	Rows  int64
+	list  *rowList  // instead of Runs where the set is shuffled
+	sum   hash.Hash // of list
 	// Bytes is at least what the file will have.
 	Bytes int64
 	// Digest identifies the content: the settings, the rows and the parts.
@@ -43,6 +47,14 @@ type plan struct {
 	stages      map[string]Counts
 	notes       []string
 	digest      string
+	lists       *os.File // of shuffled shards' rows; nil without
+}
+
+// close frees what the plan holds.
+func (p *plan) close() {
+	if p.lists != nil {
+		_ = p.lists.Close() // it has no name any more
+	}
 }
 
 // maxNotes bounds the dropped sources that the manifest names.
@@ -61,11 +73,14 @@ type planner struct {
 	sizes    map[int][]int64 // of each part's files
 	limit    int64
 	filter   *Filter
+	excluded exclusion
+	placed   int64              // tuples, with those that are excluded
+	sorters  map[string]*sorter // of the splits, where the set is shuffled
 }
 
 // makePlan reads scalar columns and footers only. The order is that of the
 // parts. A small set in which no source falls to train is all train.
-func makePlan(ctx context.Context, env *Env, parts int) (*plan, error) {
+func makePlan(ctx context.Context, env *Env, parts int, excluded exclusion) (*plan, error) {
 	owner, err := owners(ctx, env, parts)
 	if err != nil {
 		return nil, err
@@ -74,27 +89,40 @@ func makePlan(ctx context.Context, env *Env, parts int) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &planner{env: env, owner: owner, limit: env.ShardBytes, filter: filter}
-	if err := p.all(ctx, parts); err != nil {
+	p := &planner{env: env, owner: owner, limit: env.ShardBytes, filter: filter, excluded: excluded}
+	err = p.all(ctx, parts)
+	if err == nil && p.placed > 0 && len(p.splits[Train]) == 0 {
+		p.allTrain = true
+		p.plan.close()
+		err = p.all(ctx, parts)
+	}
+	if err == nil {
+		err = p.finish()
+	}
+	if err != nil {
+		p.plan.close()
 		return nil, err
 	}
-	if p.plan.tuples > 0 && len(p.splits[Train]) == 0 {
-		p.allTrain = true
-		if err := p.all(ctx, parts); err != nil {
-			return nil, err
-		}
-	}
-	return p.plan, p.finish()
+	return p.plan, nil
 }
 
 func (p *planner) all(ctx context.Context, parts int) error {
+	p.plan = &plan{}
 	print, err := p.env.fingerprint()
 	if err != nil {
 		return err
 	}
 	p.plan = &plan{fingerprint: print, audioRate: p.env.audioRate(), stages: map[string]Counts{}}
 	p.schema = NewTupleSchema(p.plan.audioRate)
-	p.splits, p.sizes = map[string][]*shardPlan{}, map[int][]int64{}
+	p.splits, p.sizes, p.placed = map[string][]*shardPlan{}, map[int][]int64{}, 0
+	if p.env.Shuffle != 0 {
+		p.sorters = map[string]*sorter{}
+		defer func() {
+			for _, s := range p.sorters {
+				s.close()
+			}
+		}()
+	}
 	for part := range parts {
 		if err := p.part(ctx, part); err != nil {
 			return err
@@ -103,11 +131,14 @@ func (p *planner) all(ctx context.Context, parts int) error {
 			return err
 		}
 	}
+	if p.env.Shuffle != 0 {
+		return p.arrange(ctx)
+	}
 	return nil
 }
 
 func (p *planner) part(ctx context.Context, part int) error {
-	j, err := openJoin(ctx, p.env, part, false)
+	j, err := openJoin(ctx, p.env, part, noMedia)
 	if err != nil {
 		return err
 	}
@@ -115,7 +146,7 @@ func (p *planner) part(ctx context.Context, part int) error {
 	if p.sizes[part], err = p.partSizes(ctx, part); err != nil {
 		return err
 	}
-	blobs, err := j.blobBytes()
+	blobs, err := j.blobs(&p.env.Settings)
 	if err != nil {
 		return err
 	}
@@ -131,20 +162,45 @@ func (p *planner) part(ctx context.Context, part int) error {
 		if err != nil {
 			return err
 		}
-		if !p.takes(r, part, keys) {
+		taken, err := p.takes(r, part, keys, blobs[row].columns)
+		if err != nil {
+			return err
+		}
+		if !taken {
 			continue
 		}
-		p.place(r.clip.SourceID, run{part, row, 1}, p.schema.RowBytes(r.tuple())+blobs[row])
+		split, bytes, gone := p.split(r.clip.SourceID), p.schema.RowBytes(p.env.trim(r.tuple()))+blobs[row].bytes, p.excluded.has(r.tuple())
+		if p.env.Shuffle != 0 {
+			s := p.sorters[split]
+			if s == nil {
+				s = &sorter{dir: p.env.TempDir}
+				p.sorters[split] = s
+			}
+			x := shuffled{orderHash(p.env.Shuffle, r.clip.Key), bytes, ref{uint32(part), uint32(row)}, gone}
+			if err := s.add(x); err != nil {
+				return fmt.Errorf("note the order of tuples: %w", err)
+			}
+			continue
+		}
+		last := p.place(split, bytes)
+		if gone {
+			// It keeps its place, so that no other tuple moves to another shard.
+			p.count(StageShard, dataset.Outcome{Status: dataset.Skipped, Class: dataset.Policy})
+			continue
+		}
+		p.count(StageShard, dataset.Outcome{Status: dataset.OK})
+		p.plan.tuples++
+		last.add(run{part, row, 1})
 	}
 }
 
 // takes counts a clip and tells whether it becomes a tuple.
-func (p *planner) takes(r *joined, part int, keys map[string]bool) bool {
+func (p *planner) takes(r *joined, part int, keys map[string]bool, blobs []string) (bool, error) {
 	if r.source.Status == dataset.OK { // else it is counted as a source that failed
 		p.count(dataset.StageExtract, r.clip.Outcome)
 	}
 	if r.clip.Status != dataset.OK {
-		return false
+		return false, nil
 	}
 	if r.depth != nil {
 		p.count(dataset.StageDepth, r.depth.Outcome)
@@ -165,15 +221,39 @@ func (p *planner) takes(r *joined, part int, keys map[string]bool) bool {
 		if len(p.plan.notes) < maxNotes && !slices.Contains(p.plan.notes, note) {
 			p.plan.notes = append(p.plan.notes, note)
 		}
-		return false
+		return false, nil
 	}
 	keys[r.clip.Key] = true
-	if !p.filter.Keeps(r.tuple()) {
-		p.count(StageShard, dataset.Outcome{Status: dataset.Skipped, Class: dataset.Policy})
-		return false
+	keeps, err := p.keeps(r.tuple(), blobs)
+	if err != nil {
+		return false, err
 	}
-	p.count(StageShard, dataset.Outcome{Status: dataset.OK})
-	return true
+	if !keeps {
+		p.count(StageShard, dataset.Outcome{Status: dataset.Skipped, Class: dataset.Policy})
+		return false, nil
+	}
+	return true, nil
+}
+
+// keeps tells whether a tuple is one of those that were asked for. Blobs are the
+// columns that have one: the tuple itself was read without.
+func (p *planner) keeps(t *Tuple, blobs []string) (bool, error) {
+	if p.env.Limit > 0 && p.env.Shuffle == 0 && p.placed >= p.env.Limit {
+		return false, nil
+	}
+	for _, name := range p.env.Require {
+		has := slices.Contains(blobs, name)
+		switch name {
+		case "text":
+			has = t.Text != ""
+		case "subtitles":
+			has = len(t.Subtitles) > 0
+		}
+		if !has {
+			return false, nil
+		}
+	}
+	return p.filter.Keeps(t)
 }
 
 func (p *planner) count(stage string, o dataset.Outcome) {
@@ -189,12 +269,16 @@ const (
 	rowGroupFooterBytes = 16 << 10
 )
 
-// place puts a row at the end of its split.
-func (p *planner) place(sourceID string, r run, bytes int64) {
-	split := Train
-	if !p.allTrain {
-		split = p.env.Splits.of(sourceID)
+// split is a source's.
+func (p *planner) split(sourceID string) string {
+	if p.allTrain {
+		return Train
 	}
+	return p.env.Splits.of(sourceID)
+}
+
+// place finds room for a row at the end of its split.
+func (p *planner) place(split string, bytes int64) *shardPlan {
 	all := p.splits[split]
 	var last *shardPlan
 	if len(all) > 0 {
@@ -205,13 +289,18 @@ func (p *planner) place(sourceID string, r run, bytes int64) {
 		p.splits[split] = append(all, last)
 	}
 	last.Bytes += bytes
-	last.Rows++
-	p.plan.tuples++
-	if n := len(last.Runs); n > 0 && last.Runs[n-1].Part == r.Part && last.Runs[n-1].First+last.Runs[n-1].N == r.First {
-		last.Runs[n-1].N++
+	p.placed++
+	return last
+}
+
+// add adds a row to a shard.
+func (p *shardPlan) add(r run) {
+	p.Rows++
+	if n := len(p.Runs); n > 0 && p.Runs[n-1].Part == r.Part && p.Runs[n-1].First+p.Runs[n-1].N == r.First {
+		p.Runs[n-1].N++
 		return
 	}
-	last.Runs = append(last.Runs, r)
+	p.Runs = append(p.Runs, r)
 }
 
 // fileBytes is at least the size of a file whose rows have that many bytes. A
@@ -231,8 +320,12 @@ func (p *planner) finish() error {
 			for _, r := range s.Runs {
 				sizes[r.Part] = p.sizes[r.Part]
 			}
+			what := any(s.Runs)
+			if s.list != nil {
+				what, sizes = s.sum.Sum(nil), p.sizes // it may have rows of any part
+			}
 			var err error
-			if s.Digest, err = digest(p.plan.fingerprint, s.Split, s.Index, s.Total, s.Runs, sizes); err != nil {
+			if s.Digest, err = digest(p.plan.fingerprint, s.Split, s.Index, s.Total, what, sizes); err != nil {
 				return err
 			}
 			digests = append(digests, s.Digest)

@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"micodata/internal/choice"
+	"micodata/internal/table"
 )
 
 // Settings shape a training set.
@@ -24,6 +27,55 @@ type Settings struct {
 	// Where keeps only the clips for which it is true; see [ParseFilter]. ""
 	// keeps all.
 	Where string `json:"where"`
+	// Require keeps only tuples that have all of these: of [Requirable].
+	Require []string `json:"require,omitempty"`
+	// Shuffle is the seed of the tuples' order; 0 keeps that of the sources.
+	Shuffle int64 `json:"shuffle,omitempty"`
+	// Columns are the modalities to write, of [Modalities]; the others are null in
+	// every tuple. None means all.
+	Columns []string `json:"columns,omitempty"`
+	// Limit is the most tuples, the first ones; 0 for all.
+	Limit int64 `json:"limit,omitempty"`
+}
+
+// Modalities are what can be left out of a set.
+func Modalities() []string { return []string{"image", "video", "audio", "depth", "normal", "frames"} }
+
+// keeps tells whether a modality is written.
+func (s *Settings) keeps(modality string) bool {
+	return len(s.Columns) == 0 || slices.Contains(s.Columns, modality)
+}
+
+// trim takes out of a tuple what is not written.
+func (s *Settings) trim(t *Tuple) *Tuple {
+	for modality, blob := range map[string]*table.Blob{"image": &t.Image, "video": &t.Video, "audio": &t.Audio} {
+		if !s.keeps(modality) {
+			*blob = table.Blob{}
+		}
+	}
+	if !s.keeps("frames") {
+		t.Frames = nil
+	}
+	if !s.keeps("depth") {
+		t.Depth, t.DepthMeta = table.Blob{}, nil
+	}
+	if !s.keeps("normal") {
+		t.Normal, t.NormalMeta = table.Blob{}, nil
+	}
+	for i := range t.Frames {
+		if !s.keeps("depth") {
+			t.Frames[i].Depth = table.Blob{}
+		}
+		if !s.keeps("normal") {
+			t.Frames[i].Normal = table.Blob{}
+		}
+	}
+	return t
+}
+
+// Requirable are the modalities that tuples can be required to have.
+func Requirable() []string {
+	return []string{"image", "video", "audio", "depth", "normal", "text", "subtitles"}
 }
 
 // DefaultSettings are the training set's defaults: shards of 512 MiB, the size
@@ -49,6 +101,19 @@ func (s Settings) Validate() error {
 	}
 	if _, err := ParseFilter(s.Where); err != nil {
 		return err
+	}
+	for _, name := range s.Require {
+		if err := choice.OneOf("require", name, Requirable()...); err != nil {
+			return err
+		}
+	}
+	for _, name := range s.Columns {
+		if err := choice.OneOf("columns", name, Modalities()...); err != nil {
+			return err
+		}
+	}
+	if s.Limit < 0 {
+		return fmt.Errorf("limit %d: want 1 and more, or 0 for all", s.Limit)
 	}
 	return s.Splits.validate()
 }

@@ -90,7 +90,11 @@ func Verify(ctx context.Context, env VerifyEnv) (VerifyReport, error) {
 	if err != nil {
 		return VerifyReport{}, err
 	}
-	v := &verifier{VerifyEnv: env, manifest: m, schema: NewTupleSchema(m.AudioRate), sources: sources{dataset: env.Dataset}}
+	excluded, err := readExcluded(ctx, env.Out)
+	if err != nil {
+		return VerifyReport{}, err
+	}
+	v := &verifier{VerifyEnv: env, manifest: m, schema: NewTupleSchema(m.AudioRate), sources: sources{dataset: env.Dataset}, excluded: excluded}
 	if err := v.files(ctx); err != nil {
 		return VerifyReport{}, err
 	}
@@ -113,6 +117,7 @@ type verifier struct {
 	manifest *Manifest
 	schema   *table.Schema[Tuple]
 	sources  sources
+	excluded exclusion
 
 	mu     sync.Mutex
 	report VerifyReport
@@ -289,7 +294,7 @@ func (v *verifier) asked(stage string) bool {
 
 // asksVideo tells whether the clips' video was asked for.
 func (v *verifier) asksVideo() bool {
-	return v.manifest.Stages[dataset.StageExtract].Settings["clip_mode"] != "none"
+	return v.manifest.Stages[dataset.StageExtract].Settings["clip_mode"] != "none" && v.manifest.Settings.keeps("video")
 }
 
 // frames is the number of uniform frames a clip should have, 0 if unknown.

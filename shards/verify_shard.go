@@ -251,6 +251,9 @@ func (c *check) scalars() {
 	if id, _, err := dataset.SplitKey(t.Key); err != nil || id != t.SourceID {
 		c.problem("key", "does not name clip and source %q", t.SourceID)
 	}
+	if c.v.excluded.has(t) {
+		c.problem("excluded", "was taken out of the set, and is in it")
+	}
 	if !c.v.split(c.shard, t.SourceID) {
 		c.problem("splits", "source %s does not belong to %s", t.SourceID, c.shard.Split)
 	}
@@ -272,12 +275,19 @@ func (c *check) scalars() {
 	}
 	for modality, blob := range map[string]table.Blob{"image": t.Image, "video": t.Video, "depth": t.Depth, "normal": t.Normal} {
 		wanted := modality == "image" || modality == "video" && c.v.asksVideo() || c.v.asked("label/"+modality)
+		wanted = wanted && c.v.manifest.Settings.keeps(modality)
 		if wanted && blob.Bytes == nil && !isMissing(t, modality) {
 			c.problem(modality, "is null, and status does not say why")
 		}
 	}
 	for modality, blob := range t.blobs() {
 		c.named(modality, blob)
+		if blob.Bytes != nil && !c.v.manifest.Settings.keeps(modality) {
+			c.problem(modality, "is there, and the set's columns leave it out")
+		}
+	}
+	if len(t.Frames) > 0 && !c.v.manifest.Settings.keeps("frames") {
+		c.problem("frames", "are there, and the set's columns leave them out")
 	}
 	if m := t.DepthMeta; m != nil && m.Kind != dataset.AffineInvariantDepth && m.Kind != dataset.InverseDepth && m.Kind != dataset.MetricDepth {
 		c.problem("depth", "depth_meta.kind is %q", m.Kind)
@@ -310,7 +320,7 @@ func (c *check) named(modality string, blob table.Blob) {
 
 // frameMap checks that frame i has the map of a label stage if it was asked for.
 func (c *check) frameMap(stage string, i int, m table.Blob) {
-	wanted := ofFrames(c.v.manifest.Stages[stage])
+	wanted := ofFrames(c.v.manifest.Stages[stage]) && c.v.manifest.Settings.keeps(path.Base(stage))
 	if wanted && m.Bytes == nil && !slices.ContainsFunc(c.t.Status, func(e dataset.StageError) bool { return e.OfFrame(stage, i) }) {
 		c.problem(path.Base(stage), "of frame %d is null, and status does not say why", i)
 	}

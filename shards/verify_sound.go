@@ -15,7 +15,7 @@ const silent = 0.001
 func (c *check) sound(m *clipMedia) {
 	t := c.t
 	if m.audio == nil {
-		if m.track != nil && !isMissing(t, "audio") {
+		if m.track != nil && !isMissing(t, "audio") && c.v.manifest.Settings.keeps("audio") {
 			c.problem("audio", "is null, but the clip has sound")
 		}
 		return

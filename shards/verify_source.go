@@ -196,6 +196,7 @@ func (c *check) source(ctx context.Context, last **source, clip *clipMedia, stil
 		return nil
 	}
 	span := newSpan(t, clip, stills)
+	span.isSilent = span.isSilent || !c.v.manifest.Settings.keeps("audio")
 	span.isSmall, span.isCoarse = isSmall(s.video), isSmall(s.video) || clip.video != nil && c.v.isCoarse(clip.video)
 	err := c.v.decodeSpan(ctx, s, span)
 	isBroken := new(brokenMedia)

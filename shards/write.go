@@ -37,12 +37,21 @@ func Write(ctx context.Context, env Env) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	p, err := makePlan(ctx, &env, n)
+	excluded, err := exclude(ctx, env.Out, env.Exclude)
 	if err != nil {
 		return Result{}, err
 	}
+	p, err := makePlan(ctx, &env, n, excluded)
+	if err != nil {
+		return Result{}, err
+	}
+	defer p.close()
 	if p.tuples == 0 {
-		return Result{Stages: p.stages}, &NoTuplesError{Stages: p.stages}
+		err := error(&NoTuplesError{Stages: p.stages})
+		if len(excluded) > 0 { // what was taken out must not stay for want of others
+			err = errors.Join(env.clear(ctx, p), err)
+		}
+		return Result{Stages: p.stages}, err
 	}
 	if done, err := env.finished(ctx, p); done != nil || err != nil {
 		return result(done), err
@@ -194,6 +203,11 @@ func (e *Env) writeShard(ctx context.Context, schema *table.Schema[Tuple], p *pl
 			{Key: metaPlan, Value: s.Digest},
 		},
 	})
+	if s.list != nil {
+		if err := e.copyShuffled(ctx, w, s.list); err != nil {
+			return err
+		}
+	}
 	for i := 0; i < len(s.Runs); {
 		n := i // the runs of one part are read in one go
 		for n < len(s.Runs) && s.Runs[n].Part == s.Runs[i].Part {
@@ -215,7 +229,7 @@ func (e *Env) writeShard(ctx context.Context, schema *table.Schema[Tuple], p *pl
 
 // copyRuns joins rows of one part and adds them to a shard.
 func (e *Env) copyRuns(ctx context.Context, w *table.Writer[Tuple], runs []run) error {
-	j, err := openJoin(ctx, e, runs[0].Part, true)
+	j, err := openJoin(ctx, e, runs[0].Part, allBlobs)
 	if err != nil {
 		return err
 	}
@@ -235,7 +249,7 @@ func (e *Env) copyRuns(ctx context.Context, w *table.Writer[Tuple], runs []run) 
 			if row.clip.Status != dataset.OK {
 				return j.misfit(dataset.StageExtract, fmt.Sprintf("has row %d %s, which was ok a moment ago", j.row-1, row.clip.Status))
 			}
-			if err := w.Write(row.tuple()); err != nil {
+			if err := w.Write(e.trim(row.tuple())); err != nil {
 				return err
 			}
 			if err := ctx.Err(); err != nil {

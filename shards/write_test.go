@@ -269,3 +269,140 @@ func TestNoTuples(t *testing.T) {
 		t.Errorf("%d files were written", len(f))
 	}
 }
+
+// What is required is there, and the limit is of the first tuples.
+func TestWriteRequireAndLimit(t *testing.T) {
+	env := newEnv(t, parts(t))
+	write(t, env)
+	all, _ := tuples(t, env.Out)
+	for _, modality := range Requirable() {
+		has := func(x *Tuple) bool {
+			switch modality {
+			case "text":
+				return x.Text != ""
+			case "subtitles":
+				return len(x.Subtitles) > 0
+			}
+			return x.blobs()[modality].Bytes != nil
+		}
+		want := slices.DeleteFunc(slices.Clone(all), func(x *Tuple) bool { return !has(x) })
+		env.Require, env.Out = []string{modality}, local(t)
+		if len(want) == 0 {
+			if _, err := Write(t.Context(), env); !errors.Is(err, ErrNoTuples) {
+				t.Errorf("%s: %v", modality, err)
+			}
+			continue
+		}
+		write(t, env)
+		if got, _ := tuples(t, env.Out); keys(got) != keys(want) {
+			t.Errorf("with %s: %s, want %s", modality, keys(got), keys(want))
+		}
+	}
+	env.Require, env.Limit, env.Out = nil, 2, local(t)
+	write(t, env)
+	if got, m := tuples(t, env.Out); keys(got) != keys(all[:2]) || m.Counts[StageShard].Skipped != int64(len(all)-2) {
+		t.Errorf("two of %s: %s", keys(all), keys(got))
+	}
+	env.Require = []string{"smell"}
+	if _, err := Write(t.Context(), env); err == nil || !strings.Contains(err.Error(), "smell") {
+		t.Errorf("err = %v", err)
+	}
+}
+
+// A takedown rewrites the shards that had the tuples and no others, and lasts.
+func TestWriteExclude(t *testing.T) {
+	env := manyShards(t)
+	write(t, env)
+	all, before := tuples(t, env.Out)
+	if len(before.Shards) < 3 {
+		t.Fatalf("%d shards: too few for this test", len(before.Shards))
+	}
+	gone := all[1].Key
+	stamp := func(m *Manifest) map[string]string {
+		sums := map[string]string{}
+		for _, s := range m.Shards {
+			sums[s.Name] = s.SHA256
+		}
+		return sums
+	}
+	env.Exclude = []string{gone, "not there"}
+	write(t, env)
+	rest, after := tuples(t, env.Out)
+	if want := slices.DeleteFunc(slices.Clone(all), func(x *Tuple) bool { return x.Key == gone }); keys(rest) != keys(want) {
+		t.Errorf("left %s, want %s", keys(rest), keys(want))
+	}
+	if after.Counts[StageShard].Skipped != before.Counts[StageShard].Skipped+1 || len(after.Shards) != len(before.Shards) {
+		t.Errorf("counts %+v, %d shards", after.Counts[StageShard], len(after.Shards))
+	}
+	changed := 0
+	was, is := stamp(before), stamp(after)
+	for name := range was {
+		if is[name] != was[name] {
+			changed++
+		}
+	}
+	if changed != 1 {
+		t.Errorf("%d of %d shards changed", changed, len(was))
+	}
+	// It lasts, without the list and with another one.
+	env.Exclude = []string{all[8].Key}
+	write(t, env)
+	env.Exclude = nil
+	write(t, env)
+	left := slices.DeleteFunc(slices.Clone(all), func(x *Tuple) bool { return x.Key == gone || x.Key == all[8].Key })
+	if got, _ := tuples(t, env.Out); keys(got) != keys(left) {
+		t.Errorf("later: %s, want %s", keys(got), keys(left))
+	}
+	data, err := storage.ReadAll(t.Context(), env.Out, ExcludedName, 1<<20)
+	if err != nil || strings.Contains(string(data), gone) || strings.Count(string(data), "\n") != 3 {
+		t.Errorf("%s: %q, %v", ExcludedName, data, err)
+	}
+}
+
+// A source takes all its clips along.
+func TestWriteExcludeSource(t *testing.T) {
+	env := newEnv(t, parts(t))
+	env.Exclude = []string{"c"}
+	write(t, env)
+	rows, _ := tuples(t, env.Out)
+	if got := keys(rows); got == "" || strings.Contains(got, "c.") {
+		t.Errorf("tuples %s", got)
+	}
+	env.Exclude = []string{"a", "b"}
+	if _, err := Write(t.Context(), env); !errors.Is(err, ErrNoTuples) {
+		t.Errorf("nothing is left: %v", err)
+	}
+}
+
+// What is left out is null, costs nothing, and verify knows that it is to be so.
+func TestWriteColumns(t *testing.T) {
+	env := newEnv(t, parts(t))
+	whole := write(t, env).Bytes
+	all, _ := tuples(t, env.Out)
+	for _, without := range [][]string{{"image"}, {"video", "frames"}, {"audio", "depth", "normal"}} {
+		env.Out = local(t)
+		env.Columns = slices.DeleteFunc(Modalities(), func(m string) bool { return slices.Contains(without, m) })
+		if r := write(t, env); r.Tuples != 6 || r.Bytes >= whole {
+			t.Errorf("without %s: %d tuples, %d of %d bytes", without, r.Tuples, r.Bytes, whole)
+		}
+		rows, _ := tuples(t, env.Out)
+		for i, x := range rows {
+			was := all[i].blobs()
+			for modality, blob := range x.blobs() {
+				if want := was[modality].Bytes != nil && !slices.Contains(without, modality); want != (blob.Bytes != nil) {
+					t.Errorf("without %s, %s: %s is there: %v", without, x.Key, modality, !want)
+				}
+			}
+			if slices.Contains(without, "frames") != (len(x.Frames) == 0) || slices.Contains(without, "depth") && x.DepthMeta != nil {
+				t.Errorf("without %s, %s has %d frames and depth of %v", without, x.Key, len(x.Frames), x.DepthMeta)
+			}
+		}
+		for _, p := range verify(t, env.Out).Problems {
+			t.Errorf("without %s: %s", without, p)
+		}
+	}
+	env.Columns = []string{"smell"}
+	if _, err := Write(t.Context(), env); err == nil || !strings.Contains(err.Error(), "smell") {
+		t.Errorf("err = %v", err)
+	}
+}

@@ -1,5 +1,5 @@
-// Package storage keeps named, immutable objects: a local folder today, an
-// object store by the same interface.
+// Package storage keeps named, immutable objects: in a local folder or in an
+// object store, by one interface.
 //
 // An object is nothing until its [Writer] is committed and leaves nothing after
 // an abort or a crash: readers see all of it or none of it. No other package
@@ -83,7 +83,9 @@ type Error struct {
 
 func (e *Error) Error() string {
 	msg := fmt.Sprintf("%s %s: %v", e.Op, e.Path, e.cause())
+	var remote *s3Fault
 	switch {
+	case errors.As(e.Err, &remote): // it says itself what to do
 	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
 		msg += " (free space there, then run the same command again: what is committed stays)"
 	case errors.Is(e.Err, fs.ErrPermission), errors.Is(e.Err, syscall.EROFS):

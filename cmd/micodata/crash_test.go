@@ -137,6 +137,8 @@ func TestKilledAndResumedGivesTheSameBytes(t *testing.T) {
 // command had ended before.
 func killOnce(t *testing.T, cmd *exec.Cmd, after time.Duration) (ended bool) {
 	t.Helper()
+	var said bytes.Buffer
+	cmd.Stderr = &said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +147,7 @@ func killOnce(t *testing.T, cmd *exec.Cmd, after time.Duration) (ended bool) {
 	select {
 	case err := <-done:
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v: %s", err, &said)
 		}
 		return true
 	case <-time.After(after):

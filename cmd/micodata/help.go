@@ -3,7 +3,7 @@ package main
 // settingHelp describes every setting, by its key in the settings file. One text
 // serves all commands that have the setting.
 var settingHelp = map[string]string{
-	"workers":            "sources worked on at once (default: one a core)",
+	"workers":            "sources, or clips of an export, worked on at once (default: one a core)",
 	"temp_dir":           "where clips wait until all of their source are there (default: the system's)",
 	"allow_failures":     "exit 0 even if some sources or clips failed",
 	"metrics":            "serve Prometheus metrics at this address while the command runs, such as 127.0.0.1:9090",
@@ -53,7 +53,11 @@ var settingHelp = map[string]string{
 	"shard_bytes":        "most bytes of a shard",
 	"row_group_bytes":    "most bytes of a row group, which the writer holds in memory",
 	"splits":             "shares of the splits",
-	"where":              "keep only clips of which this is true, such as: motion > 0.02 and duration >= 2",
+	"where":              "keep only clips of which this is true, such as: motion > 0.02 and duration >= 2 (expr-lang.org)",
+	"require":            "keep only tuples that have all of these: image, video, audio, depth, normal, text, subtitles",
+	"columns":            "modalities to write, the others are null: image, video, audio, depth, normal, frames (default: all)",
+	"shuffle":            "seed of the order of tuples; 0 keeps that of the sources",
+	"limit":              "most tuples, the first ones",
 	"fetch_timeout":      "longest time for one URL with all its attempts",
 	"fetch_stall":        "longest silence of a server",
 	"redirects":          "most redirects of one URL",

@@ -104,7 +104,7 @@ configuration; 3 a component is missing (ffmpeg, ONNX Runtime, a model);
 	f.StringVar(&a.global.logFormat, "log-format", "text", "progress and errors as text or json")
 	f.StringVar(&a.global.ffmpeg, "ffmpeg", "", "ffmpeg to use; ffprobe is looked for beside it (default: on the PATH)")
 	root.AddCommand(a.ingestCommand(), a.extractCommand(), a.labelCommand(), a.shardCommand(), a.runCommand(),
-		a.statusCommand(), a.verifyCommand(), a.modelsCommand(), a.doctorCommand(), a.serveCommand())
+		a.statusCommand(), a.verifyCommand(), a.exportCommand(), a.getCommand(), a.modelsCommand(), a.doctorCommand(), a.serveCommand())
 	return root
 }
 

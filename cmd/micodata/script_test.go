@@ -20,6 +20,7 @@ import (
 
 	"micodata/dataset"
 	"micodata/gpu"
+	"micodata/internal/s3test"
 	"micodata/internal/testmedia"
 	"micodata/pseudolabel"
 	"micodata/pseudolabel/card"
@@ -61,8 +62,47 @@ func TestScript(t *testing.T) {
 			"flip":    scriptFlip,
 			"garble":  scriptGarble,
 			"says":    scriptSays,
+			"s3":      scriptS3,
+			"asked":   scriptAsked,
 		},
 	})
+}
+
+// s3 starts an object store with one bucket, a folder that BUCKET names.
+func scriptS3(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: s3")
+	}
+	server, stop, err := s3test.Launch(ts.MkAbs(".s3"))
+	ts.Check(err)
+	ts.Defer(stop)
+	for name, value := range s3test.Env(server.Endpoint) {
+		ts.Setenv(name, value)
+	}
+	ts.Setenv("BUCKET", filepath.Join(server.Dir, s3test.Bucket))
+	ts.Setenv("ACCESS_LOG", server.Log)
+}
+
+// asked NUMBER WORD... asserts how many requests the object store has had since the
+// last call of this, by the lines of its log that hold all the words; asked any
+// counts nothing.
+func scriptAsked(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: asked NUMBER WORD...")
+	}
+	server := &s3test.Server{Log: ts.Getenv("ACCESS_LOG")}
+	all := server.Requests(ts.Value("t").(*testing.T))
+	before, _ := strconv.Atoi(ts.Getenv("ASKED")) // 0 at first
+	ts.Setenv("ASKED", strconv.Itoa(len(all)))
+	if args[0] == "any" {
+		return
+	}
+	lines := slices.DeleteFunc(all[before:], func(line string) bool {
+		return slices.ContainsFunc(args[1:], func(word string) bool { return !strings.Contains(line, word) })
+	})
+	if strconv.Itoa(len(lines)) != args[0] {
+		ts.Fatalf("%d requests, want %s:\n%s", len(lines), args[0], strings.Join(lines, "\n"))
+	}
 }
 
 // media NAME FILE puts a file of the test catalogue into the script's folder.

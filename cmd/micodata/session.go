@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -55,15 +53,16 @@ func (w *workFlags) tempDir() string {
 
 // session is an open dataset with the tools to work on it.
 type session struct {
-	app    *app
-	flags  *pflag.FlagSet
-	work   *workFlags
-	store  storage.Store
-	frozen *dataset.Frozen
-	tools  ffmpeg.Tools
-	slots  *engine.Slots // shared by all CPU work
-	again  bool          // label anew what was labelled otherwise
-	meters *meters       // nil: nobody asked
+	app     *app
+	flags   *pflag.FlagSet
+	work    *workFlags
+	store   storage.Store
+	frozen  *dataset.Frozen
+	tools   ffmpeg.Tools
+	slots   *engine.Slots // shared by all CPU work
+	exclude []string      // keys and source ids to take out of the set
+	again   bool          // label anew what was labelled otherwise
+	meters  *meters       // nil: nobody asked
 }
 
 // open opens the dataset in dir. An existing one is wanted unless create is set.
@@ -71,14 +70,12 @@ func (a *app) open(ctx context.Context, flags *pflag.FlagSet, work *workFlags, d
 	if err := work.validate(); err != nil {
 		return nil, err
 	}
-	if err := checkFolder(dir, "dataset.json", create); err != nil {
-		return nil, err
-	}
+	// The tools first: a folder is not made for nothing.
 	tools, err := a.findTools(ctx)
 	if err != nil {
 		return nil, err
 	}
-	store, err := storage.NewLocal(dir)
+	store, err := openStore(ctx, dir, datasetMark, create)
 	if err != nil {
 		return nil, err
 	}
@@ -111,42 +108,6 @@ func (a *app) findTools(ctx context.Context) (ffmpeg.Tools, error) {
 		return tools, &missingError{[]string{fmt.Sprintf("%s was built without %s; install a full build of ffmpeg", tools.FFmpeg, strings.Join(lacks, ", "))}}
 	}
 	return tools, nil
-}
-
-// datasetInSet is where run keeps the dataset, below the training set.
-const datasetInSet = ".dataset"
-
-// checkFolder refuses a folder that is not what the command works on before
-// anything is made of it.
-func checkFolder(dir, mark string, create bool) error {
-	if strings.Contains(dir, "://") {
-		return usagef("%s: datasets and sets are local folders in this version", dir)
-	}
-	fi, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, os.ErrNotExist) && create:
-		return nil
-	case errors.Is(err, os.ErrNotExist):
-		return usagef("%s: no such folder", dir)
-	case err != nil:
-		return &storage.Error{Op: "open", Path: dir, Err: err}
-	case !fi.IsDir():
-		return usagef("%s is a file; a folder is wanted", dir)
-	}
-	if create {
-		return nil
-	}
-	has := func(dir string) bool {
-		_, err := os.Stat(filepath.Join(dir, mark))
-		return err == nil
-	}
-	if !has(dir) {
-		if inside := filepath.Join(dir, datasetInSet); has(inside) {
-			return usagef("%s has no %s: it is a training set, whose dataset is %s", dir, mark, inside)
-		}
-		return usagef("%s has no %s: it is not what this command works on", dir, mark)
-	}
-	return nil
 }
 
 // runStages takes parts through stages and shows their progress.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +18,7 @@ import (
 	"micodata/pseudolabel"
 	"micodata/pseudolabel/card"
 	"micodata/shards"
+	"micodata/shards/export"
 	"micodata/storage"
 )
 
@@ -39,7 +40,7 @@ func newUpstream(f *pflag.FlagSet) *upstream {
 }
 
 func (a *app) shardCommand() *cobra.Command {
-	settings, out := shards.DefaultSettings(), ""
+	settings, out, exclude := shards.DefaultSettings(), "", ""
 	cmd := &cobra.Command{
 		Use:   "shard DATASET -o OUT",
 		Short: "Write the training set; first runs whatever is missing before it",
@@ -55,6 +56,11 @@ func (a *app) shardCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if exclude != "" {
+			if s.exclude, err = readKeys(exclude); err != nil {
+				return err
+			}
+		}
 		n, err := s.ingestedCount(ctx)
 		if err != nil {
 			return err
@@ -69,8 +75,26 @@ func (a *app) shardCommand() *cobra.Command {
 		})
 	}
 	cmd.Flags().StringVarP(&out, "output", "o", "", "the training set's folder")
+	cmd.Flags().StringVar(&exclude, "exclude", "", "file of keys and source ids, a line each, to take out of the set for good; other shards stay as they are")
 	bind(cmd.Flags(), &settings)
 	return cmd
+}
+
+// readKeys reads the file of --exclude. One without keys is a mistake.
+func readKeys(name string) ([]string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, usagef("--exclude: %v", err)
+	}
+	defer f.Close()
+	keys, err := shards.ReadKeys(f)
+	if err == nil && len(keys) == 0 {
+		err = errors.New("no keys in it")
+	}
+	if err != nil {
+		return nil, usagef("--exclude %s: %v", name, err)
+	}
+	return keys, nil
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -88,7 +112,7 @@ func (a *app) runCommand() *cobra.Command {
 			return usagef("run wants -o OUT, the folder for the training set")
 		}
 		if dir == "" {
-			dir = filepath.Join(out, datasetInSet)
+			dir = below(out, datasetInSet)
 		}
 		s, err := a.open(ctx, cmd.Flags(), &up.work, dir, true)
 		if err != nil {
@@ -117,10 +141,7 @@ func (s *session) build(ctx context.Context, up *upstream, settings *shards.Sett
 	if err := settings.Validate(); err != nil {
 		return usagef("%v", err)
 	}
-	if err := checkFolder(out, "", true); err != nil {
-		return err
-	}
-	store, err := storage.NewLocal(out)
+	store, err := openStore(ctx, out, shards.ManifestName, true)
 	if err != nil {
 		return err
 	}
@@ -162,7 +183,7 @@ func (s *session) write(ctx context.Context, settings *shards.Settings, out stor
 	counter := s.app.newCounter("shards written")
 	result, err := shards.Write(ctx, shards.Env{
 		Progress: counter.count,
-		Dataset:  s.store, Out: out, Settings: *settings, Frozen: s.frozen, Labels: label.outputs, Version: version(), Models: label.models,
+		Dataset:  s.store, Out: out, Settings: *settings, Frozen: s.frozen, Labels: label.outputs, Version: version(), Models: label.models, Exclude: s.exclude, TempDir: s.work.tempDir(),
 	})
 	counter.close()
 	if err != nil {
@@ -184,12 +205,13 @@ func isUsage(err error) bool {
 	var (
 		u      *ingest.UsageError
 		other  *shards.OtherSetError
+		folder *export.OtherFolderError
 		layout *dataset.VersionError
 		model  *card.Error
 		name   *card.NameError
 		device *gpu.NameError
 		unfit  *pseudolabel.OptionError
 	)
-	return errors.As(err, &u) || errors.As(err, &other) || errors.As(err, &layout) ||
+	return errors.As(err, &u) || errors.As(err, &other) || errors.As(err, &folder) || errors.As(err, &layout) ||
 		errors.As(err, &model) || errors.As(err, &name) || errors.As(err, &device) || errors.As(err, &unfit)
 }

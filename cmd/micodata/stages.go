@@ -19,6 +19,7 @@ import (
 	"micodata/pseudolabel/card"
 	"micodata/pseudolabel/geowizard"
 	"micodata/shards"
+	"micodata/storage"
 )
 
 type partSource = iter.Seq2[engine.Part, error]
@@ -139,13 +140,22 @@ func (s *session) ingestStage(ctx context.Context, settings *ingestSettings, htt
 	}
 	env := ingest.Env{Store: s.store, Tools: s.tools, Settings: settings.Settings, Fingerprint: fp, Workers: s.work.workers(), HTTP: http,
 		Folders: new(ingest.Folders),
-		TempDir: s.store.Path(""), // where a sweep finds what a crash leaves
+		TempDir: s.fetchDir(),
 		Warn:    func(uri string, err error) { s.app.note(uri + ": " + err.Error()) },
 	}
 	return engine.Stage{Name: dataset.StageIngest, Outputs: []string{dataset.StageIngest}, Fetches: true,
 		Run: func(ctx context.Context, p engine.Part) (dataset.Report, error) {
 			return ingest.Run(ctx, env, p.Index, p.Items.([]ingest.Item), p.Last)
 		}}, nil
+}
+
+// fetchDir is where downloads lie until their hash is known: in a dataset that is a
+// folder, where a sweep finds what a crash leaves.
+func (s *session) fetchDir() string {
+	if local, ok := s.store.(*storage.Local); ok {
+		return local.Path("")
+	}
+	return s.work.tempDir()
 }
 
 // listedParts cuts the list of sources into parts, and checks the parts that are
@@ -323,6 +333,7 @@ func (s *session) labelStages(ctx context.Context, geo *geometrySettings, flags 
 	}
 	sharing := map[geometrySettings][]string{}
 	var order []geometrySettings
+	fallback := "" // the model where none was named
 	for _, out := range outputs {
 		own := *geo
 		if err := s.adopt(ctx, out, &own); err != nil {
@@ -332,9 +343,12 @@ func (s *session) labelStages(ctx context.Context, geo *geometrySettings, flags 
 			return nil, usagef("%v", err)
 		}
 		if own.Model == "" {
-			if own.Model, err = defaultModel(flags.ModelDir); err != nil {
-				return nil, err
+			if fallback == "" {
+				if fallback, err = s.app.defaultModel(flags.ModelDir); err != nil {
+					return nil, err
+				}
 			}
+			own.Model = fallback
 		}
 		dropped, err := forget(&own, flags.ModelDir)
 		if err != nil {
@@ -357,10 +371,13 @@ func (s *session) labelStages(ctx context.Context, geo *geometrySettings, flags 
 }
 
 // defaultModel is the built-in model until the user has added one that estimates
-// depth and normals.
-func defaultModel(dirs []string) (string, error) {
+// depth and normals. One that can't be used is named, and passed over.
+func (a *app) defaultModel(dirs []string) (string, error) {
 	var added []string
 	for _, m := range card.List(dirs) {
+		if m.Err != nil {
+			a.note(fmt.Sprintf("model %s is passed over: %v", m.Name, m.Err))
+		}
 		if m.Err == nil && m.Name != pseudolabel.DefaultModel && len(m.Card.Files) > 0 && slices.Contains(m.Card.Tasks, card.Depth) && slices.Contains(m.Card.Tasks, card.Normal) {
 			added = append(added, m.Name)
 		}

@@ -10,7 +10,6 @@ import (
 
 	"micodata/dataset"
 	"micodata/engine"
-	"micodata/storage"
 )
 
 func (a *app) statusCommand() *cobra.Command {
@@ -21,10 +20,7 @@ func (a *app) statusCommand() *cobra.Command {
 		Args:  exactly("DATASET"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			if err := checkFolder(args[0], "dataset.json", false); err != nil {
-				return err
-			}
-			store, err := storage.NewLocal(args[0])
+			store, err := openStore(ctx, args[0], datasetMark, false)
 			if err != nil {
 				return err
 			}

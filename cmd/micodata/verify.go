@@ -5,10 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -17,7 +14,6 @@ import (
 	"micodata/engine"
 	"micodata/internal/ffmpeg"
 	"micodata/shards"
-	"micodata/storage"
 )
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -31,18 +27,15 @@ func (a *app) verifyCommand() *cobra.Command {
 			if sample < 0 || sample > 1 {
 				return usagef("--sample is a share from 0 to 1, not %v", sample)
 			}
-			if err := checkFolder(args[0], "manifest.json", false); err != nil {
-				return err
-			}
 			env := shards.VerifyEnv{Sample: sample, WithoutSources: noSources}
 			var err error
-			if env.Dataset, err = datasetOf(args[0], dir); err != nil {
+			if env.Out, err = openSet(ctx, args[0]); err != nil {
+				return err
+			}
+			if env.Dataset, err = datasetOf(ctx, args[0], dir); err != nil {
 				return err
 			}
 			if env.Tools, err = ffmpeg.Find(ctx, a.global.ffmpeg); err != nil {
-				return err
-			}
-			if env.Out, err = storage.NewLocal(args[0]); err != nil {
 				return err
 			}
 			counter := a.newCounter("shards verified")
@@ -93,22 +86,6 @@ type verifyStopped struct{}
 
 func (verifyStopped) Error() string { return "stopped before all was checked" }
 func (verifyStopped) Unwrap() error { return engine.ErrInterrupted }
-
-// datasetOf opens the dataset that a set was made of: dir, or the one that run
-// keeps in the set. Nil is none.
-func datasetOf(out, dir string) (storage.Store, error) {
-	if dir != "" {
-		if err := checkFolder(dir, "dataset.json", false); err != nil {
-			return nil, err
-		}
-		return storage.NewLocal(dir)
-	}
-	dir = filepath.Join(out, datasetInSet)
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return storage.NewLocal(dir)
-}
 
 // sourcesText tells how many tuples were compared with their sources, and why
 // others were not.

@@ -1,4 +1,5 @@
-// Package npy reads NumPy's .npy files of float32, as numpy.save writes them.
+// Package npy reads NumPy's .npy files of float32 and writes those of bytes, as
+// numpy.save does.
 package npy
 
 import (
@@ -124,4 +125,24 @@ func parse(text string) (shape []int, values int, err error) {
 		values *= d
 	}
 	return shape, values, nil
+}
+
+// AppendUint8Header appends the header of an array of bytes of a shape, as
+// numpy.save writes it (version 1.0). The values follow it, row-major.
+func AppendUint8Header(b []byte, shape ...int) []byte {
+	dims := make([]string, len(shape))
+	for i, d := range shape {
+		dims[i] = strconv.Itoa(d)
+	}
+	list := strings.Join(dims, ", ")
+	if len(shape) == 1 {
+		list += ","
+	}
+	text := fmt.Sprintf("{'descr': '|u1', 'fortran_order': False, 'shape': (%s), }", list)
+	// Spaces and a line end fill it up so that the values begin at a multiple of 64.
+	const start = len(magic) + 4
+	size := (start+len(text)+1+63)/64*64 - start
+	b = append(b, magic...)
+	b = binary.LittleEndian.AppendUint16(append(b, 1, 0), uint16(size))
+	return append(b, fmt.Sprintf("%-*s\n", size-1, text)...)
 }

@@ -96,3 +96,18 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+func TestBytesAreAsNumPyWritesThem(t *testing.T) {
+	want, err := os.ReadFile("testdata/bytes.npy") // numpy.arange(6, dtype=uint8).reshape(2, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := append(AppendUint8Header(nil, 2, 3), 0, 1, 2, 3, 4, 5); !bytes.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for _, shape := range [][]int{{7}, {8, 720, 1280, 3}} {
+		if h := AppendUint8Header(nil, shape...); len(h)%64 != 0 || h[len(h)-1] != '\n' {
+			t.Errorf("%v: a header of %d bytes", shape, len(h))
+		}
+	}
+}

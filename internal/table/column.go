@@ -149,8 +149,8 @@ func Media[R any](name string, feature Feature, at func(*R) *Blob) Column[R] {
 		},
 		assemble: func(row *R, cur []*cursor, def int16) {
 			data, ok := cur[0].takeBytes(def + 2)
-			path, _ := cur[1].takeBytes(def + 2)
-			if ok && row != nil {
+			path, named := cur[1].takeBytes(def + 2)
+			if (ok || named && cur[0].off) && row != nil {
 				*at(row) = Blob{Bytes: data, Path: string(path)}
 			}
 		},
@@ -187,12 +187,18 @@ func List[R, E any](name string, at func(*R) *[]E, cols ...Column[E]) Column[R] 
 			}
 		},
 		assemble: func(row *R, cur []*cursor, def int16) {
-			if cur[0].level() < def+2 {
+			shape := cur[0] // any leaf that is read
+			for _, c := range cur {
+				if shape.off {
+					shape = c
+				}
+			}
+			if shape.level() < def+2 {
 				inner.assemble(nil, cur, def) // null or empty: one entry in every leaf
 				return
 			}
 			var elems []E
-			for more := true; more; more = cur[0].continues() {
+			for more := true; more; more = shape.continues() {
 				elems = append(elems, *new(E))
 				inner.assemble(&elems[len(elems)-1], cur, def+2)
 			}

@@ -67,6 +67,10 @@ var errHeader = errors.New("a page's header is broken")
 // readPageHeader reads the header of a page of any making.
 func readPageHeader(r *bufio.Reader) (pageHeader, error) {
 	t := thriftReader{r: r}
+	return t.header()
+}
+
+func (t *thriftReader) header() (pageHeader, error) {
 	h := pageHeader{ofKind: -1}
 	var none int32
 	t.fields(func(id int16, kind byte) {

@@ -13,8 +13,8 @@ type ReaderOptions struct {
 	// Columns are the top-level columns to read; the others stay zero in the
 	// rows. Empty means all. Blobs that are not asked for are not read.
 	Columns []string
-	// NoBlobs leaves all blobs unread: media come back null. Lists keep their
-	// other fields, as long as their first field is no blob.
+	// NoBlobs leaves all blobs unread: media come back without bytes, and have
+	// their paths.
 	NoBlobs bool
 }
 

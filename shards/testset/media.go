@@ -90,7 +90,7 @@ func encode(ctx context.Context, dir string, n, late int) (*Media, error) {
 		"-f", "lavfi", "-i", picture(first - late), "-f", "lavfi", "-i", picture(first), "-f", "lavfi", "-i", sound,
 		"-map", "0:v", "-map", "2:a", "-c:v", "libx264", "-preset", "veryfast", "-threads", "1", "-c:a", "aac", "-ar", "48000", "-ac", "1",
 		"-movflags", "+faststart", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact", out("clip.mp4"),
-		"-map", "2:a", "-ar", fmt.Sprint(AudioRate), "-ac", "1", "-c:a", "flac", "-fflags", "+bitexact", "-flags:a", "+bitexact", out("clip.flac"),
+		"-map", "2:a", "-ar", fmt.Sprint(AudioRate), "-ac", "1", "-c:a", "flac", "-sample_fmt", "s16", "-fflags", "+bitexact", "-flags:a", "+bitexact", out("clip.flac"),
 		"-map", "1:v", "-vf", "select='" + wanted + "'", "-vsync", "0", "-q:v", "3", "-pix_fmt", "yuvj420p", "-f", "image2", out("image%d.jpg"),
 		"-map", "1:v", "-vf", "select='" + uniform + "'", "-vsync", "0", "-q:v", "3", "-pix_fmt", "yuvj420p", "-f", "image2", out("frame%d.jpg")}
 	p, err := tools.Start(ctx, ffmpeg.Job{Args: args})

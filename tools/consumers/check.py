@@ -1,23 +1,32 @@
 #!/usr/bin/env python3
-"""Reads a finished training set with the libraries that trainers use.
+"""Reads finished training sets by the examples, from a folder and from S3.
 
-Usage: check.py SET
+Usage: check.py [--full] FOLDER SET...
 
-Each library reads the set with no code of micodata's and its content is
-compared with the index or the manifest. One line a library; exit status 1 and
-the reason at the first thing that is not as promised.
+Each SET is a folder in FOLDER, which is served as a bucket. Every example reads
+every set with no code of micodata's, and what it gives is compared with the index
+or the manifest. One line a check; exit status 1 and the reason at the first thing
+that is not as promised. --full also checks what takes PyTorch, torchcodec or Spark.
 """
 
-import glob
+import argparse
 import io
 import json
+import math
 import os
+import subprocess
 import sys
+import tempfile
 
-os.environ["HF_HUB_OFFLINE"] = "1"  # nothing here is to come from elsewhere
-os.environ["HF_DATASETS_OFFLINE"] = "1"
+import s3
+
+EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples")
+sys.path.insert(0, EXAMPLES)
+os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"  # nothing is to come from elsewhere; offline mode would refuse S3 too
+os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
 
 BLOBS = ["image", "video", "audio", "depth", "normal"]
+MAPS = ["image", "depth", "normal"]
 STRUCT = "struct<bytes: binary, path: string>"
 COLUMNS = """key clip_id source_id source_uri source_sha256 title license start end text captions subtitles
 image image_time video audio depth depth_meta normal normal_meta frames width height fps frame_count video_codec
@@ -43,7 +52,7 @@ def same(what, got, want):
         raise AssertionError(f"{what}: {got!r}, want {want!r}")
 
 
-def check_pyarrow(folder, manifest, index):
+def check_format(folder, manifest, index):
     """Types, feature metadata, checksums, values, and blobs by the index's offsets."""
     import pyarrow.parquet as pq
 
@@ -122,80 +131,131 @@ def check_blobs(raw, row, want):
             same(f"{name} of a frame", at(place[name + "_offset"], place[name + "_size"]) == got, True)
 
 
-def check_duckdb(folder, manifest, index):
-    """Counts, a filter on scalars, lengths of blobs."""
-    import duckdb
+def check_pyarrow(location, manifest, index):
+    """Every tuple once, pictures and maps of one size, sound of the clip's length; a filter."""
+    import pyarrow.dataset as ds
+    import pyarrow_read
 
-    files = os.path.join(folder, "data", "*.parquet")
-    db = duckdb.connect()
-    ((n, seconds),) = db.sql(f"SELECT count(*), sum(duration) FROM '{files}'").fetchall()
+    keys = []
+    for row in pyarrow_read.rows(location, ["key", "image", "depth", "normal", "audio", "text"]):
+        want = index[row["key"]]
+        keys.append(row["key"])
+        check_maps({name: pyarrow_read.picture(row[name]) for name in MAPS}, want)
+        same("text", row["text"], want["text"])
+        if row["audio"] is not None:
+            check_sound(row["key"], *flac(row["audio"]["bytes"]), want)
+    same("keys", sorted(keys), sorted(index))
+    got = [r["key"] for r in pyarrow_read.rows(location, ["key"], ds.field("frame_count") >= 60)]
+    same("filtered keys", sorted(got), sorted(k for k, r in index.items() if r["frame_count"] >= 60))
+    return f"{len(keys)} tuples, maps of the pictures' size, sound of the clips' length, {len(got)} by a filter"
+
+
+def flac(data):
+    """Samples and rate by FLAC's own header."""
+    same("FLAC", data[:4], b"fLaC")
+    bits = int.from_bytes(data[18:26], "big")  # 20 of rate, 3 of channels, 5 of sample size, 36 of samples
+    return bits & (1 << 36) - 1, bits >> 44
+
+
+def check_sound(key, samples, rate, want):
+    """The clip's length, to a sample."""
+    same(f"rate of {key}", rate, want["audio_rate"])
+    length = round((want["end"] - want["start"]) * rate)
+    same(f"{key} has {length} samples, or one more or less: {samples}", abs(samples - length) <= 1, True)
+
+
+def check_duckdb(location, manifest, index):
+    """Counts, a filter on scalars, lengths of blobs."""
+    import duckdb_read
+
+    db = duckdb_read.connect(location)
+    ((n, seconds),) = db.sql("SELECT count(*), sum(duration) FROM tuples").fetchall()
     same("rows", n, manifest["tuples"])
     same("seconds", round(seconds, 3), round(manifest["seconds"], 3))
     median = sorted(r["brightness"] for r in index.values())[len(index) // 2]
-    got = db.sql(f"SELECT key FROM '{files}' WHERE brightness >= {median!r} AND duration > 0 ORDER BY key").fetchall()
+    got = db.sql(f"SELECT key FROM tuples WHERE brightness >= {median!r} AND duration > 0 ORDER BY key").fetchall()
     want = sorted(r["key"] for r in index.values() if r["brightness"] >= median)
     same("filtered keys", [r[0] for r in got], want)
-    for key, size in db.sql(f"SELECT key, octet_length(video.bytes) FROM '{files}'").fetchall():
-        same(f"video of {key}", size, index[key]["video_size"])
-    return f"{n} rows, {len(got)} of them by a filter, video lengths"
+    sizes = dict(db.sql("SELECT key, octet_length(video.bytes) FROM tuples").fetchall())
+    same("videos", sizes, {k: r["video_size"] for k, r in index.items()})
+    return f"{n} tuples, {len(got)} of them by a filter, video lengths"
 
 
-def check_polars(folder, manifest, index):
+def check_polars(location, manifest, index):
     """A lazy scan of some columns, and nested ones."""
     import polars as pl
+    import polars_read
 
-    scan = pl.scan_parquet(os.path.join(folder, "data", "*.parquet"))
-    got = scan.select("key", "text", "frame_count", pl.col("captions").list.len().alias("n"),
-                      pl.col("depth").struct.field("bytes").bin.size().alias("depth_size")).collect()
+    got = polars_read.scan(location).select("key", "text", "frame_count", pl.col("captions").list.len().alias("n"),
+                                            pl.col("depth").struct.field("bytes").bin.size().alias("depth_size")).collect()
     same("rows", len(got), manifest["tuples"])
     for row in got.to_dicts():
         want = index[row["key"]]
         same("row", (row["text"], row["frame_count"], row["n"], row["depth_size"]),
              (want["text"], want["frame_count"], len(want["captions"]), want["depth_size"]))
-    return f"{len(got)} rows by a lazy scan, nested columns"
+    return f"{len(got)} tuples by a lazy scan, nested columns"
 
 
-def check_datasets(folder, manifest, index):
-    """Images decode as images, video and audio keep their features; streaming as well."""
+def check_one_clip(location, manifest, index):
+    """A blob by its place is the blob that a scan finds."""
+    import one_clip
+    import pyarrow_read
+
+    row = next(pyarrow_read.rows(location, ["key", *BLOBS]))
+    for name in BLOBS:
+        same(f"{name} of {row['key']}", one_clip.fetch(location, row["key"], name) == (row[name] and row[name]["bytes"]), True)
+    same("no such tuple", one_clip.fetch(location, "nobody.00000", "video"), None)
+    return f"{len(BLOBS)} blobs of a tuple"
+
+
+def check_datasets(location, manifest, index, decode=False):
+    """Loaded and streamed: every tuple once, pictures decoded, and with torchcodec video and sound too."""
     import datasets
+    import datasets_read
 
-    files = {split: sorted(glob.glob(os.path.join(folder, "data", split + "-*.parquet"))) for split in manifest["splits"]}
-    whole = datasets.load_dataset("parquet", data_files=files)
-    same("splits", {k: len(v) for k, v in whole.items()}, manifest["splits"])
-    by_card = datasets.load_dataset(folder)  # by the card's YAML header
-    same("splits of the card", {k: len(v) for k, v in by_card.items()}, manifest["splits"])
-    images = 0
-    for split, ds in whole.items():
-        features = ds.features
-        for name in ("image", "depth", "normal"):
-            same(f"feature of {name}", type(features[name]).__name__, "Image")
-        same("feature of video", type(features["video"]).__name__, "Video")
-        same("feature of audio", (type(features["audio"]).__name__, features["audio"].sampling_rate), ("Audio", manifest["audio_rate"] or None))
-        stream = datasets.load_dataset("parquet", data_files=files, split=split, streaming=True)
-        for rows, how in ((bytes_only(ds), "loaded"), (bytes_only(stream), "streamed")):
-            n = 0
-            for row in rows:
-                images += check_pictures(row, index[row["key"]])
-                n += 1
-            same(f"rows {how}", n, manifest["splits"][split])
-    return f"{manifest['tuples']} rows loaded and streamed, {images} pictures decoded, video and audio typed"
-
-
-def bytes_only(ds):
-    """Video and Audio decode through torchcodec, which is not asked for here."""
-    import datasets
-
-    ds = ds.cast_column("video", datasets.Video(decode=False))
-    return ds.cast_column("audio", datasets.Audio(decode=False))
+    pictures = 0
+    for split, n in manifest["splits"].items():
+        if n == 0:
+            continue
+        for streaming in (False, True):
+            ds = datasets_read.load(location, split, streaming, decode)
+            for name in MAPS:
+                same(f"feature of {name}", type(ds.features[name]).__name__, "Image")
+            same("feature of video", ds.features["video"], datasets.Video(decode=decode))
+            same("feature of audio", ds.features["audio"], datasets.Audio(sampling_rate=manifest["audio_rate"] or None, decode=decode))
+            keys = []
+            for row in ds:
+                keys.append(row["key"])
+                pictures += check_row(row, index[row["key"]], decode)
+            same(f"keys, streaming={streaming}", len(keys), n)
+            same(f"keys, streaming={streaming}", len(set(keys)), n)
+    if "://" not in location:
+        card = datasets.load_dataset(location)  # by the card's YAML header
+        same("splits of the card", {k: len(v) for k, v in card.items()}, manifest["splits"])
+    return f"{manifest['tuples']} tuples loaded and streamed, {pictures} pictures decoded, video and sound {'decoded' if decode else 'typed'}"
 
 
-def check_pictures(row, want):
-    """Pictures and their maps have one size; returns how many decoded."""
+def check_row(row, want, decode):
+    """Pictures and their maps have one size, video and sound the clip's length; returns how many pictures decoded."""
+    import datasets_read
+
     n = check_maps(row, want)
     for frame, place in zip(row["frames"], want["frames"]):
         n += check_maps(frame, place)
-    same("video", row["video"]["bytes"][4:8], b"ftyp")
-    same("audio", row["audio"] is None or row["audio"]["bytes"] is None, want["audio_size"] is None)
+    image, depth, _ = datasets_read.arrays(row)
+    if depth is not None:
+        low, high = sorted((want["depth_meta"]["min"], want["depth_meta"]["max"]))
+        same(f"depth of {row['key']} is within its range", low - 1e-3 <= depth.min() <= depth.max() <= high + 1e-3, True)
+    if not decode:
+        same("video", row["video"]["bytes"][4:8], b"ftyp")
+        same("audio", row["audio"] is None or row["audio"]["bytes"] is None, want["audio_size"] is None)
+        return n
+    same(f"frames of {row['key']}", len(row["video"]), want["frame_count"])
+    same(f"last frame of {row['key']}", tuple(row["video"][-1].shape), (3, want["height"], want["width"]))
+    sound = datasets_read.sound(row)
+    same(f"{row['key']} is silent", sound is None, want["audio_size"] is None)
+    if sound is not None:
+        check_sound(row["key"], sound[0].shape[1], sound[1], want)
     return n
 
 
@@ -214,25 +274,164 @@ def check_maps(picture, want):
     return n
 
 
-def main(folder):
-    """Runs all checks."""
-    import pyarrow.parquet as pq
+def check_decoded(location, manifest, index):
+    """As check_datasets, through torchcodec."""
+    return check_datasets(location, manifest, index, decode=True)
 
-    with io.open(os.path.join(folder, "manifest.json"), encoding="utf-8") as f:
-        manifest = json.load(f)
-    index = {row["key"]: row for row in pq.read_table(os.path.join(folder, "index.parquet")).to_pylist()}
-    same("index rows", len(index), manifest["tuples"])
-    for name, check in (("pyarrow", check_pyarrow), ("duckdb", check_duckdb), ("polars", check_polars), ("datasets", check_datasets)):
+
+class Bytes:
+    """Leaves tuples as they come."""
+
+    def __call__(self, row, chance):
+        return row
+
+
+def check_torch(location, manifest, index):
+    """Workers read every tuple once an epoch and what they read is the tuple's; ranks share; a network trains."""
+    import one_clip
+    import torch_train
+
+    want = sorted(k for k, r in index.items() if all(r[m + "_size"] for m in MAPS))
+    for by in ("rowgroup", "range"):
+        steps = list(torch_train.train(location, by, workers=2, epochs=2, size=64))
+        orders = [[k for epoch, keys, _ in steps for k in keys if epoch == e] for e in (0, 1)]
+        for order in orders:
+            same(f"keys by {by}", sorted(order), want)
+        same("both epochs have one order", orders[0] == orders[1], False)
+        same("losses are finite", all(math.isfinite(loss) for *_, loss in steps), True)
+        ranks = [list(torch_train.Tuples(location, Bytes(), by=by, rank=rank, world=2)) for rank in (0, 1)]
+        same(f"keys of two ranks by {by}", sorted(row["key"] for rank in ranks for row in rank), want)
+        for row in ranks[0][:3]:
+            for m in MAPS:
+                same(f"{m} of {row['key']} by {by}", row[m] == one_clip.fetch(location, row["key"], m), True)
+        for row in ranks[0][:3]:
+            image, depth, normal = torch_train.decode(row)
+            same("sizes", (depth.shape[1:], normal.shape[1:]), (image.shape[1:],) * 2)
+            same("normals have unit length", abs(normal.norm(dim=0) - 1).mean().item() < 0.02, True)
+    return f"{len(want)} tuples, once in each of 2 epochs by 2 workers, by row groups and by ranges; a network trained"
+
+
+def check_crops():
+    """Pictures that hold their own coordinates, cropped: all three still agree on them, and normals turned where flipped."""
+    import random
+
+    import torch
+    import torch_train
+
+    y, x = torch.meshgrid(torch.linspace(0, 1, 120), torch.linspace(0, 1, 160), indexing="ij")
+    flips = 0
+    for seed in range(40):
+        # A surface that faces more to the right, and down, the further right and down it is.
+        normal = torch.nn.functional.normalize(torch.stack([x, y, -torch.ones_like(x)]), dim=0)
+        image, depth, normal = torch_train.crop_alike(torch.stack([x, y, x]), x[None] + 2 * y, normal, 48, random.Random(seed))
+        same("sizes", (tuple(image.shape), tuple(depth.shape), tuple(normal.shape)), ((3, 48, 48), (1, 48, 48), (3, 48, 48)))
+        flipped = bool(image[0, 0, 0] > image[0, 0, -1])
+        flips += flipped
+        sign = -1 if flipped else 1
+        for what, got, want in (("depth", depth[0], image[0] + 2 * image[1]), ("normals' x", normal[0] / -normal[2], sign * image[0]),
+                                ("normals' y", normal[1] / -normal[2], image[1])):
+            same(f"{what} with crop {seed} is off by {(got - want).abs().max():.4f}", (got - want).abs().max().item() < 0.01, True)
+    same("some crops are flipped, some are not", 0 < flips < 40, True)
+    return f"40 crops, {flips} of them flipped: picture, depth and normals agree to a hundredth"
+
+
+def check_spark(location, manifest, index):
+    """Counts, a filter on scalars, lengths of blobs."""
+    import spark_read
+    from pyspark.sql import functions as F
+
+    spark = spark_read.session()
+    spark.sparkContext.setLogLevel("ERROR")
+    df = spark_read.tuples(spark, location)
+    rows = df.select("key", "text", F.length("video.bytes").alias("video"), F.length("depth.bytes").alias("depth"), F.size("frames").alias("frames")).collect()
+    same("rows", sorted((r.key, r.text, r.video, r.depth, r.frames) for r in rows),
+         sorted((k, r["text"], r["video_size"], r["depth_size"], len(r["frames"])) for k, r in index.items()))
+    got = df.where("duration >= 2 AND size(status) = 0").select("key").collect()
+    same("filtered keys", sorted(r.key for r in got), sorted(k for k, r in index.items() if r["duration"] >= 2 and not r["status"]))
+    return f"{len(rows)} tuples, {len(got)} of them by a filter, lengths of blobs"
+
+
+def spark_read_has_java():
+    """Says so where Spark can't be checked."""
+    import spark_read
+
+    if not spark_read.java():
+        print("spark_read: skipped, there is no Java (apt install openjdk-17-jre-headless)")
+    return spark_read.java()
+
+
+def version(module):
+    """A library's version."""
+    from importlib.metadata import version
+
+    return version(module)
+
+
+def main():
+    """Runs all checks."""
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("--full", action="store_true")
+    args.add_argument("folder")
+    args.add_argument("sets", nargs="+")
+    args = args.parse_args()
+    # name, what its version is of, the check, whether S3 is for it too
+    checks = [("format", "pyarrow", check_format, False), ("pyarrow_read", "pyarrow", check_pyarrow, True), ("one_clip", "pyarrow", check_one_clip, True),
+              ("duckdb_read", "duckdb", check_duckdb, True), ("polars_read", "polars", check_polars, True), ("datasets_read", "datasets", check_datasets, True)]
+    if args.full:
+        checks[-1:] = [("datasets_read", "datasets", check_decoded, True), ("torch_train", "torch", check_torch, True)]
+        if spark_read_has_java():
+            checks.append(("spark_read", "pyspark", check_spark, False))
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ["HF_HOME"] = os.path.join(scratch, "huggingface")
+        os.mkdir(os.path.join(scratch, "s3"))
         try:
-            said = check(folder, manifest, index)
+            if args.full:
+                print(f"torch_train {version('torch')}: {check_crops()}")
+            with s3.serve(args.folder, os.path.join(scratch, "s3")):
+                for name in args.sets:
+                    check(os.path.join(args.folder, name), name, checks)
+                run_examples(args.folder, args.sets[0], checks[1:])
         except AssertionError as e:
-            print(f"{name}: {e}", file=sys.stderr)
+            print(e, file=sys.stderr)
             return 1
-        print(f"{name} {__import__(name).__version__}: {said}")
     return 0
 
 
+def run_examples(folder, name, checks):
+    """The examples also run as programs, as a user would start them."""
+    ran = []
+    for reader, _, _, remote in checks:
+        location = "s3://" + name if remote else os.path.join(folder, name)
+        args = [location]
+        if reader == "one_clip":
+            import pyarrow_read
+
+            args += [next(pyarrow_read.rows(location, ["key"]))["key"], "video", os.devnull]
+        if reader == "torch_train":
+            args += ["--epochs", "1"]
+        done = subprocess.run([sys.executable, os.path.join(EXAMPLES, reader + ".py"), *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        same(f"exit status of {reader}.py, which said {done.stdout}", done.returncode, 0)
+        same(f"{reader}.py says something", done.stdout.strip() != "", True)
+        ran.append(reader + ".py")
+    print("as programs: " + " ".join(ran))
+
+
+def check(folder, name, checks):
+    """Runs the checks on a set, in its folder and in its bucket."""
+    import pyarrow.parquet as pq
+
+    with open(os.path.join(folder, "manifest.json"), encoding="utf-8") as f:
+        manifest = json.load(f)
+    index = {row["key"]: row for row in pq.read_table(os.path.join(folder, "index.parquet")).to_pylist()}
+    same("index rows", len(index), manifest["tuples"])
+    for reader, module, run, remote in checks:
+        for location in [folder, "s3://" + name][: 2 if remote else 1]:
+            try:
+                said = run(location, manifest, index)
+            except AssertionError as e:
+                raise AssertionError(f"{reader}, {location}: {e}") from e
+            print(f"{reader} {version(module)}, {'S3' if location != folder else 'local'}: {said}", flush=True)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main())

@@ -1,12 +1,30 @@
 #!/bin/sh
-# Makes sets of the sample videos, with maps of key frames alone and of all frames,
-# and reads them with the libraries that users have:
-# tools/consumers/run.sh MICODATA PYTHON SAMPLES
+# Makes sets of the sample videos and lets the examples read them, from a folder and
+# from S3, and their exports by the rules of trainers' loaders:
+# tools/consumers/run.sh MICODATA PYTHON SAMPLES [--full]
 set -eu
-set_dir=$(mktemp -d)
-trap 'rm -rf "$set_dir"' EXIT
-for geometry in image frames; do
-	"$1" run "$3" -o "$set_dir/$geometry" --geometry $geometry
-	"$1" verify "$set_dir/$geometry"
-	"$2" "$(dirname "$0")/check.py" "$set_dir/$geometry"
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+# In a bucket each: a set in one file, and one in several with maps of all frames.
+"$1" ingest "$3" -o "$dir/one"
+"$1" extract "$dir/one"
+cp -r "$dir/one" "$dir/many"
+"$1" run "$3" --dataset "$dir/one" -o "$dir/sets/one/tuples"
+"$1" run "$3" --dataset "$dir/many" -o "$dir/sets/many/tuples" --geometry frames --shard-bytes 20000000 --row-group-bytes 8000000
+for set in one many; do
+	"$1" verify "$dir/sets/$set/tuples"
+done
+"$2" "$(dirname "$0")/check.py" ${4:-} "$dir/sets" one/tuples many/tuples
+
+# Trainers want captions.
+mkdir "$dir/media"
+for video in "$3"/*.mp4; do
+	cp "$video" "$dir/media"
+	echo "a clip of $(basename "$video" .mp4)" >"$dir/media/$(basename "$video" .mp4).txt"
+done
+"$1" run "$dir/media" -o "$dir/captioned" --geometry frames
+for format in mico vast gram onellm meta-transformer webdataset; do
+	"$1" export "$dir/captioned" --format $format -o "$dir/$format"
+	"$2" "$(dirname "$0")/exports.py" $format "$dir/$format"
 done

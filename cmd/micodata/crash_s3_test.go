@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"micodata/internal/s3test"
+)
+
+// kills is how often the tests of crashes on S3 kill: few each time, and as many as
+// TEST_KILLS says in a soak (make soak).
+func kills(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("TEST_KILLS")
+	if text == "" {
+		return 6
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// Killed while it writes a set to S3, over a connection that loses a fifth of all
+// requests in all ways, and run again each time, shard ends with the set that it writes into
+// a folder, byte for byte: no row is lost and none is there twice.
+func TestShardKilledOnS3(t *testing.T) {
+	server := s3test.Start(t)
+	proxy := s3test.NewProxy(t, server, s3test.Trouble(0.2, 3))
+	t.Setenv("AWS_ENDPOINT_URL", proxy.Endpoint)
+
+	whole := filepath.Join(t.TempDir(), "whole")
+	complete(t, command(t, sources(t), whole, 2))
+	shard := func(out string) *exec.Cmd {
+		cmd := exec.Command("micodata", "shard", filepath.Join(whole, datasetInSet), "-o", out, "--allow-failures",
+			"--shard-bytes", "1048576", "--row-group-bytes", "262144")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		return cmd
+	}
+	local := filepath.Join(t.TempDir(), "local")
+	complete(t, shard(local))
+	want := fingerprints(t, local)
+	if len(want) < 6 {
+		t.Fatalf("only %d files: %v", len(want), want)
+	}
+
+	begin := time.Now()
+	complete(t, shard("s3://"+s3test.Bucket+"/unharmed"))
+	took := time.Since(begin)
+	at := func(prefix string) string { return filepath.Join(server.Dir, s3test.Bucket, prefix) }
+	same(t, "unharmed", fingerprints(t, at("unharmed")), want)
+
+	rng := rand.New(rand.NewPCG(5, 6))
+	killed, wanted := 0, kills(t)
+	for round := 0; killed < wanted; round++ {
+		if round == 2*wanted {
+			t.Fatalf("only %d of %d kills hit a running command", killed, wanted)
+		}
+		prefix := fmt.Sprint("killed/", round)
+		for ended := false; !ended && killed < wanted; {
+			if ended = killOnce(t, shard("s3://"+s3test.Bucket+"/"+prefix), time.Duration(rng.Float64()*float64(took))); !ended {
+				killed++
+			}
+		}
+		complete(t, shard("s3://"+s3test.Bucket+"/"+prefix))
+		same(t, fmt.Sprintf("after %d kills", killed), fingerprints(t, at(prefix)), want)
+	}
+	total, each := proxy.Counts()
+	t.Logf("%d kills, %d faults %v", killed, total, each)
+}

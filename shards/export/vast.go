@@ -1,0 +1,82 @@
+package export
+
+import (
+	"fmt"
+	"math"
+)
+
+// vast is the form of VAST's captioners and of VAST-27M. The captioners' loader is
+// MiCo's.
+type vast struct{ x *exporter }
+
+func newVAST(x *exporter) format { return vast{x} }
+
+const (
+	metaVision = "annotations/meta.json"       // clips for the vision captioner
+	metaAudio  = "annotations/meta_audio.json" // for the audio captioner
+	vast27m    = "annotations/vast27m.json"    // of each split
+)
+
+// vastRow is a row of VAST-27M. Its clip_id names the files here; clips.jsonl has
+// the one that the source's list gave.
+type vastRow struct {
+	ClipID   string    `json:"clip_id"`
+	Span     [2]string `json:"clip_span"` // HH:MM:SS.mmm in the source
+	URL      string    `json:"url"`
+	Vision   []string  `json:"vision_cap"`
+	Audio    []string  `json:"audio_cap"`
+	Subtitle string    `json:"subtitle"`
+	Omni     string    `json:"vast_cap"`
+}
+
+// take lists a clip for the captioners by what it has, its "desc" empty: the loader
+// wants one in every row. VAST-27M rows are of clips with all three captions.
+func (f vast) take(c *clip) (p product) {
+	video, sound := c.videoLacks(), c.soundLacks()
+	if video != "" && sound != "" {
+		return product{skipped: video}
+	}
+	p.files = f.x.videoAndSound(c)
+	if video == "" {
+		p.lines = append(p.lines, line{metaVision, jsonArray, micoRow{VideoID: c.id, Subtitle: c.subtitle()}})
+	}
+	if sound == "" {
+		p.lines = append(p.lines, line{metaAudio, jsonArray, micoRow{VideoID: c.id, Subtitle: c.subtitle()}})
+	}
+	omni, seen, heard := c.captions("omni", "imported"), c.captions("vision"), c.captions("audio")
+	switch {
+	case video != "":
+		p.notes = append(p.notes, "vast27m: "+video)
+	case sound != "":
+		p.notes = append(p.notes, "vast27m: "+sound)
+	case omni == nil || seen == nil || heard == nil:
+		p.notes = append(p.notes, "vast27m: no omni, vision and audio captions")
+	default:
+		p.lines = append(p.lines, line{inSplit(vast27m, c.split), jsonArray,
+			vastRow{c.id, [2]string{clock(c.Start), clock(c.End)}, c.SourceURI, seen, heard, c.subtitle(), omni[0]}})
+	}
+	return p
+}
+
+// clock writes seconds as HH:MM:SS.mmm.
+func clock(seconds float64) string {
+	ms := int64(math.Round(seconds * 1000))
+	return fmt.Sprintf("%02d:%02d:%02d.%03d", ms/3600000, ms/60000%60, ms/1000%60, ms%1000)
+}
+
+// finish makes configurations for the two captioners.
+func (vast) finish(lists map[string]int64) (map[string]any, error) {
+	out := map[string]any{}
+	d := runData{Type: "annoindexed", Name: "micodata", Workers: 8, BatchSize: micoBatch}
+	if lists[metaVision] > 0 {
+		d := d
+		d.Txt, d.Vision, d.VisionFormat, d.VisionSampleNum, d.Task = linked+metaVision, linked+"videos", "video_rawvideo", minFrames, "cap%tv"
+		out["configs/caption-vision.json"] = newTestConfig(d)
+	}
+	if lists[metaAudio] > 0 {
+		d := d
+		d.Txt, d.Audio, d.AudioSampleNum, d.Task = linked+metaAudio, linked+"audios", 3, "cap%ta"
+		out["configs/caption-audio.json"] = newTestConfig(d)
+	}
+	return out, nil
+}

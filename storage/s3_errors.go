@@ -1,0 +1,146 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+)
+
+// s3Fault is what a request ended with, without the wrapping of AWS's library: a
+// line for users, and what callers branch on.
+type s3Fault struct {
+	text string
+	kind error // nil, or of io/fs
+	err  error
+}
+
+func (f *s3Fault) Error() string { return f.text }
+
+func (f *s3Fault) Unwrap() []error {
+	if f.kind == nil {
+		return []error{f.err}
+	}
+	return []error{f.kind, f.err}
+}
+
+// s3Cause says in one line what went wrong and what to do.
+func s3Cause(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		if cause := contextCause(err); cause != nil {
+			return cause
+		}
+	}
+	var own *s3Fault
+	if errors.As(err, &own) || errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrClosed) {
+		return err
+	}
+	var api smithy.APIError
+	code, words := "", ""
+	if errors.As(err, &api) {
+		code, words = api.ErrorCode(), api.ErrorMessage()
+	}
+	var status int
+	var response *awshttp.ResponseError
+	if errors.As(err, &response) {
+		status = response.HTTPStatusCode()
+	}
+	fault := &s3Fault{err: err}
+	switch {
+	case code == "NoSuchBucket":
+		fault.text = "there is no such bucket: make it, or mind the name and the region"
+	case isNotFound(err):
+		fault.text, fault.kind = "there is no such object", fs.ErrNotExist
+	case status == http.StatusForbidden || status == http.StatusUnauthorized:
+		fault.text, fault.kind = fmt.Sprintf("%s: the credentials (AWS_ACCESS_KEY_ID, AWS_PROFILE) must allow it", orStatus(code, words, status)), fs.ErrPermission
+	case status == http.StatusMovedPermanently || code == "PermanentRedirect":
+		fault.text = "the bucket is in another region: set AWS_REGION"
+	case code != "" || status != 0:
+		fault.text = orStatus(code, words, status)
+	case strings.Contains(err.Error(), "get credentials"), strings.Contains(err.Error(), "no EC2 IMDS role found"):
+		fault.text = "no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+	default:
+		var dial *net.OpError
+		if errors.As(err, &dial) {
+			fault.text = fmt.Sprintf("no connection: %v (AWS_ENDPOINT_URL says where to)", dial)
+		} else {
+			fault.text = deepest(err).Error()
+		}
+	}
+	return fault
+}
+
+func orStatus(code, words string, status int) string {
+	switch {
+	case code != "" && words != "":
+		return code + ": " + strings.TrimSuffix(words, ".")
+	case code != "":
+		return code
+	}
+	return fmt.Sprintf("%d %s", status, http.StatusText(status))
+}
+
+// contextCause is the context's own error within another.
+func contextCause(err error) error {
+	for _, end := range []error{context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, end) {
+			return end
+		}
+	}
+	return nil
+}
+
+func deepest(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}
+
+// isNotFound tells that an object or an upload is not there.
+func isNotFound(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && (api.ErrorCode() == "NoSuchKey" || api.ErrorCode() == "NotFound" || api.ErrorCode() == "NoSuchUpload")
+}
+
+// isRefused tells that a request is not allowed, or not known to the server.
+func isRefused(err error) bool {
+	var response *awshttp.ResponseError
+	if !errors.As(err, &response) {
+		return false
+	}
+	switch response.HTTPStatusCode() {
+	case http.StatusForbidden, http.StatusNotImplemented, http.StatusMethodNotAllowed:
+		return true
+	}
+	return false
+}
+
+// isTaken tells that a condition did not hold: the object is there.
+func isTaken(err error) bool { return hasStatus(err, http.StatusPreconditionFailed) }
+
+// isConflict tells that another request of the same key was under way.
+func isConflict(err error) bool { return hasStatus(err, http.StatusConflict) }
+
+func hasStatus(err error, status int) bool {
+	var response *awshttp.ResponseError
+	return errors.As(err, &response) && response.HTTPStatusCode() == status
+}
+
+// serverTime is the server's clock at an answer.
+func serverTime(m middleware.Metadata) time.Time {
+	t, _ := awsmiddleware.GetServerTime(m)
+	return t
+}
