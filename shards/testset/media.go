@@ -116,7 +116,9 @@ func encode(ctx context.Context, dir string, n, late int) (*Media, error) {
 }
 
 // DepthPNG is a 16-bit ramp from 0 to 65535 that tilts with n.
-func DepthPNG(w, h, n int) []byte {
+func DepthPNG(w, h, n int) []byte { return remembered("depth", w, h, n, depthPNG) }
+
+func depthPNG(w, h, n int) []byte {
 	img := image.NewGray16(image.Rect(0, 0, w, h))
 	most := float64((w-1)*(1+n%3) + (h - 1))
 	for y := range h {
@@ -128,7 +130,9 @@ func DepthPNG(w, h, n int) []byte {
 }
 
 // NormalPNG is a field of unit normals that all look at the camera.
-func NormalPNG(w, h, n int) []byte {
+func NormalPNG(w, h, n int) []byte { return remembered("normal", w, h, n, normalPNG) }
+
+func normalPNG(w, h, n int) []byte {
 	img := image.NewRGBA(image.Rect(0, 0, w, h))
 	level := func(v float64) uint8 { return uint8(math.Round((v + 1) / 2 * 255)) }
 	for y := range h {
@@ -139,6 +143,19 @@ func NormalPNG(w, h, n int) []byte {
 		}
 	}
 	return encodePNG(img)
+}
+
+// pictures are those that were made, by what and of what: under the race detector
+// coding them again would be the larger part of many tests.
+var pictures sync.Map
+
+func remembered(what string, w, h, n int, draw func(w, h, n int) []byte) []byte {
+	key := fmt.Sprint(what, w, h, n)
+	data, ok := pictures.Load(key)
+	if !ok {
+		data, _ = pictures.LoadOrStore(key, draw(w, h, n))
+	}
+	return bytes.Clone(data.([]byte))
 }
 
 func encodePNG(img image.Image) []byte {
