@@ -126,6 +126,8 @@ func TestKilledAndResumedGivesTheSameBytes(t *testing.T) {
 			if !ended {
 				kills++
 				checkPartial(t, out)
+			} else {
+				took = took * 4 / 5 // the machine has become faster
 			}
 		}
 		complete(t, command(t, src, out, 2))
