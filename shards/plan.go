@@ -162,14 +162,14 @@ func (p *planner) part(ctx context.Context, part int) error {
 		if err != nil {
 			return err
 		}
-		taken, err := p.takes(r, part, keys, blobs[row].columns)
+		t, err := p.takes(r, part, keys, blobs[row].columns)
 		if err != nil {
 			return err
 		}
-		if !taken {
+		if t == nil {
 			continue
 		}
-		split, bytes, gone := p.split(r.clip.SourceID), p.schema.RowBytes(p.env.trim(r.tuple()))+blobs[row].bytes, p.excluded.has(r.tuple())
+		split, bytes, gone := p.split(r.clip.SourceID), p.schema.RowBytes(p.env.trim(t))+blobs[row].bytes, p.excluded.has(t)
 		if p.env.Shuffle != 0 {
 			s := p.sorters[split]
 			if s == nil {
@@ -183,24 +183,19 @@ func (p *planner) part(ctx context.Context, part int) error {
 			continue
 		}
 		last := p.place(split, bytes)
-		if gone {
-			// It keeps its place, so that no other tuple moves to another shard.
-			p.count(StageShard, dataset.Outcome{Status: dataset.Skipped, Class: dataset.Policy})
-			continue
+		if p.settle(last, gone) {
+			last.add(run{part, row, 1})
 		}
-		p.count(StageShard, dataset.Outcome{Status: dataset.OK})
-		p.plan.tuples++
-		last.add(run{part, row, 1})
 	}
 }
 
-// takes counts a clip and tells whether it becomes a tuple.
-func (p *planner) takes(r *joined, part int, keys map[string]bool, blobs []string) (bool, error) {
+// takes counts a clip and makes its tuple, without blobs; nil if it becomes none.
+func (p *planner) takes(r *joined, part int, keys map[string]bool, blobs []string) (*Tuple, error) {
 	if r.source.Status == dataset.OK { // else it is counted as a source that failed
 		p.count(dataset.StageExtract, r.clip.Outcome)
 	}
 	if r.clip.Status != dataset.OK {
-		return false, nil
+		return nil, nil
 	}
 	if r.depth != nil {
 		p.count(dataset.StageDepth, r.depth.Outcome)
@@ -221,18 +216,19 @@ func (p *planner) takes(r *joined, part int, keys map[string]bool, blobs []strin
 		if len(p.plan.notes) < maxNotes && !slices.Contains(p.plan.notes, note) {
 			p.plan.notes = append(p.plan.notes, note)
 		}
-		return false, nil
+		return nil, nil
 	}
 	keys[r.clip.Key] = true
-	keeps, err := p.keeps(r.tuple(), blobs)
+	t := r.tuple()
+	keeps, err := p.keeps(t, blobs)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	if !keeps {
 		p.count(StageShard, dataset.Outcome{Status: dataset.Skipped, Class: dataset.Policy})
-		return false, nil
+		return nil, nil
 	}
-	return true, nil
+	return t, nil
 }
 
 // keeps tells whether a tuple is one of those that were asked for. Blobs are the
@@ -293,9 +289,21 @@ func (p *planner) place(split string, bytes int64) *shardPlan {
 	return last
 }
 
+// settle counts a tuple that has its place, and tells whether it is written: one
+// that is excluded keeps its place, so that no other moves to another shard.
+func (p *planner) settle(shard *shardPlan, gone bool) bool {
+	if gone {
+		p.count(StageShard, dataset.Outcome{Status: dataset.Skipped, Class: dataset.Policy})
+		return false
+	}
+	p.count(StageShard, dataset.Outcome{Status: dataset.OK})
+	p.plan.tuples++
+	shard.Rows++
+	return true
+}
+
 // add adds a row to a shard.
 func (p *shardPlan) add(r run) {
-	p.Rows++
 	if n := len(p.Runs); n > 0 && p.Runs[n-1].Part == r.Part && p.Runs[n-1].First+p.Runs[n-1].N == r.First {
 		p.Runs[n-1].N++
 		return

@@ -174,13 +174,9 @@ func (p *planner) arrange(ctx context.Context) (err error) {
 				shard.list = &rowList{file: p.plan.lists, at: at}
 				shard.sum = sha256.New()
 			}
-			if x.gone {
-				p.count(StageShard, dataset.Outcome{Status: dataset.Skipped, Class: dataset.Policy})
+			if !p.settle(shard, x.gone) {
 				return nil
 			}
-			p.count(StageShard, dataset.Outcome{Status: dataset.OK})
-			p.plan.tuples++
-			shard.Rows++
 			var rec [refBytes]byte
 			binary.LittleEndian.PutUint32(rec[0:], x.part)
 			binary.LittleEndian.PutUint32(rec[4:], x.row)

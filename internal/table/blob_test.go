@@ -7,18 +7,9 @@ import (
 
 // Every blob can be read by its place alone, and a bit that flips is seen.
 func TestCutBlob(t *testing.T) {
-	var file bytes.Buffer
-	w := rowSchema.NewWriter(&file, WriterOptions{RowGroupBytes: 1 << 20})
 	want := rows()
-	for _, r := range want {
-		if err := w.Write(r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	r, err := rowSchema.NewReader(bytes.NewReader(file.Bytes()), ReaderOptions{})
+	file := write(t, WriterOptions{RowGroupBytes: 1 << 20}, want)
+	r, err := rowSchema.NewReader(bytes.NewReader(file), ReaderOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +18,7 @@ func TestCutBlob(t *testing.T) {
 		t.Fatalf("%d places, %v", len(places), err)
 	}
 	for _, p := range places {
-		near := bytes.Clone(file.Bytes()[max(0, p.Offset-BlobMargin) : p.Offset+p.Size])
+		near := bytes.Clone(file[max(0, p.Offset-BlobMargin) : p.Offset+p.Size])
 		blob := want[p.Row].Video.Bytes
 		if p.Column != "video.bytes" {
 			blob = want[p.Row].Elems[p.Elem].Image.Bytes
@@ -51,18 +42,9 @@ func TestCutBlob(t *testing.T) {
 
 // Without blobs a row has all else, and its media their paths.
 func TestReadWithoutBlobs(t *testing.T) {
-	var file bytes.Buffer
-	w := rowSchema.NewWriter(&file, WriterOptions{})
 	want := rows()
-	for _, r := range want {
-		if err := w.Write(r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	r, err := rowSchema.NewReader(bytes.NewReader(file.Bytes()), ReaderOptions{NoBlobs: true})
+	file := write(t, WriterOptions{}, want)
+	r, err := rowSchema.NewReader(bytes.NewReader(file), ReaderOptions{NoBlobs: true})
 	if err != nil {
 		t.Fatal(err)
 	}
