@@ -2,6 +2,7 @@ package pseudolabel
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -62,12 +63,16 @@ func install(t *testing.T, dir, name string, changes ...string) {
 	}
 }
 
-// open installs a network and opens it on the CPU.
+// testDevice is where the tests run models: the CPU, unless TEST_DEVICE names
+// another (make test-gpu).
+func testDevice() string { return cmp.Or(os.Getenv("TEST_DEVICE"), "cpu") }
+
+// open installs a network and opens it.
 func open(t *testing.T, o Options, changes ...string) Geometer {
 	t.Helper()
 	dir := t.TempDir()
 	install(t, dir, o.Model, changes...)
-	o.ModelDirs, o.Device = []string{dir}, "cpu"
+	o.ModelDirs, o.Device = []string{dir}, testDevice()
 	return mustOpen(t, o)
 }
 

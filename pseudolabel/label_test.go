@@ -367,7 +367,7 @@ func TestFingerprintHoldsWhatShapesTheBytes(t *testing.T) {
 		}
 	}
 	info := open(t, Options{Model: "net"}).Model()
-	if !strings.Contains(base, info.WeightsSHA256) || info.Name != "net" || info.Licence != "Apache-2.0" || info.Device != "cpu" {
+	if !strings.Contains(base, info.WeightsSHA256) || info.Name != "net" || info.Licence != "Apache-2.0" || !strings.HasPrefix(info.Device, testDevice()) {
 		t.Errorf("%+v does not go with %s", info, base)
 	}
 }

@@ -124,7 +124,7 @@ func twin(t *testing.T, name string, o Options, changes ...string) Geometer {
 	if err := os.WriteFile(filepath.Join(folder, "model.yaml"), []byte(card), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	o.Model, o.ModelDirs, o.Device = name, []string{filepath.Dir(folder)}, "cpu"
+	o.Model, o.ModelDirs, o.Device = name, []string{filepath.Dir(folder)}, testDevice()
 	return mustOpen(t, o)
 }
 

@@ -13,7 +13,7 @@ import (
 // openSmall opens the built-in model as a user would, from the repository.
 func openSmall(t *testing.T, o Options) Geometer {
 	t.Helper()
-	o.ModelDirs, o.Device = []string{filepath.Join("..", "models")}, "cpu"
+	o.ModelDirs, o.Device = []string{filepath.Join("..", "models")}, testDevice()
 	return mustOpen(t, o)
 }
 

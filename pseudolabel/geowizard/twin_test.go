@@ -2,6 +2,7 @@ package geowizard
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"image"
@@ -61,8 +62,12 @@ func openTwin(t *testing.T, name string) *twin {
 	if err != nil {
 		t.Fatal(err)
 	}
+	devices, _, err := rt.Select(cmp.Or(os.Getenv("TEST_DEVICE"), gpu.CPU))
+	if err != nil {
+		t.Fatal(err)
+	}
 	load := func(file string) Network {
-		s, err := rt.NewSession(filepath.Join(dir, file), gpu.SessionOptions{})
+		s, err := rt.NewSession(filepath.Join(dir, file), gpu.SessionOptions{Device: devices[0]})
 		if err != nil {
 			t.Fatal(err)
 		}

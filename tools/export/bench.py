@@ -40,9 +40,9 @@ def rate(step, sync, batch, seconds, least):
     return f"{batch / float(np.median(times)):.3g}", f"{cpu:.2f}", len(times)
 
 
-def torch_rows(place, device, batch, seconds, least, want):
+def torch_rows(place, device, precisions, batch, seconds, least, want):
     """place(device, dtype, compiled) puts the networks there and gives what runs them once."""
-    for dtype in [torch.float32] if device == "cpu" else [torch.float32, torch.float16]:
+    for dtype in (getattr(torch, f"float{p}") for p in precisions):
         def sync():
             if device == "cuda":
                 torch.cuda.synchronize()
@@ -104,7 +104,7 @@ def dense(a, card, n):
 def wizard(a, card):
     """What runs GeoWizard's whole chain on pictures at its first bucket's size."""
     w = card["geowizard"]
-    bucket = w["buckets"][0]
+    bucket = geowizard.parse_buckets(a.bucket)[0] if a.bucket else w["buckets"][0]
     unet, vae, vision, _ = geowizard.shapes(w["version"], a.tiny)
 
     def inputs(batch):
@@ -114,11 +114,12 @@ def wizard(a, card):
         def place(device, dtype, compiled):
             v1 = w["version"] == "v1"
             texts = None if v1 else torch.randn(3, 4, unet["cross_attention_dim"])
-            net = geowizard.AutoencoderKL(**vae)
-            m = {"vae_encoder": geowizard.Encoder(net), "vae_decoder": geowizard.Decoder(net),
-                 "unet": geowizard.Unet(geowizard.join(geowizard.UNet2DConditionModel(**unet)), texts)}
-            if v1:
-                m["image_encoder"] = geowizard.ImageEncoder(geowizard.CLIPVisionModelWithProjection(geowizard.CLIPVisionConfig(**vision)))
+            with torch.device(device):  # a GPU draws the weights at once
+                net = geowizard.AutoencoderKL(**vae)
+                m = {"vae_encoder": geowizard.Encoder(net), "vae_decoder": geowizard.Decoder(net),
+                     "unet": geowizard.Unet(geowizard.join(geowizard.UNet2DConditionModel(**unet)), texts)}
+                if v1:
+                    m["image_encoder"] = geowizard.ImageEncoder(geowizard.CLIPVisionModelWithProjection(geowizard.CLIPVisionConfig(**vision)))
             m = {k: compiled(v.eval().requires_grad_(False).to(device, dtype)) for k, v in m.items()}
             image, noise = (v.to(device) for v in inputs(batch))
             scheduler = {"num_train_timesteps": 1000, "steps_offset": 1, "clip_sample": False, "prediction_type": w["scheduler"]["prediction"]}
@@ -145,8 +146,10 @@ def main():
     p.add_argument("--task", choices=["depth", "normal"], help="only this network")
     p.add_argument("--tiny", action="store_true", help="the model is a tiny twin")
     p.add_argument("--steps", type=int, default=10, help="of a GeoWizard's diffusion")
+    p.add_argument("--bucket", help="a GeoWizard's size, HEIGHTxWIDTH; default: the card's first")
     p.add_argument("--checkpoint", nargs="*", default=[], metavar="TASK=CKPT")
     p.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    p.add_argument("--precision", type=int, nargs="+", choices=[32, 16], help="PyTorch's; default 32, on a GPU both")
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--batch", type=int, nargs="+", default=[1])
     p.add_argument("--seconds", type=float, default=10, help="of each measurement, at least")
@@ -171,7 +174,7 @@ def main():
     print("| --- | --- | --- | --- | --- | --- | --: | --: | --: | --: |")
     for what, size, torch_place, onnx_place in chains:
         for batch in a.batch:
-            rows = [torch_rows(torch_place(batch), a.device, batch, a.seconds, a.runs, a.only)]
+            rows = [torch_rows(torch_place(batch), a.device, a.precision or ([32] if a.device == "cpu" else [32, 16]), batch, a.seconds, a.runs, a.only)]
             if "onnx" in a.only:
                 rows.append(onnx_rows(onnx_place(batch), a.device, batch, a.threads, a.seconds, a.runs))
             for way, device, precision, *figures in itertools.chain(*rows):

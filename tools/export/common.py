@@ -121,10 +121,14 @@ def save_onnx(module, args, path, inputs, outputs, dynamic, short=False):
     big = size > EXTERNAL_ABOVE
     target = os.path.join(path + ".parts", "graph.onnx") if big else path
     os.makedirs(os.path.dirname(os.path.abspath(target)), exist_ok=True)
+    # A CPU takes minutes to trace half precision.
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    module, args = module.to(device), tuple(v.to(device) for v in args)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of sizes that become constants (they are), of the exporter's age (it is pinned)
         torch.onnx.export(module, args, target, dynamo=False, opset_version=OPSET, input_names=inputs, output_names=outputs,
                           dynamic_axes=dynamic)
+    module.cpu()
     if big:  # the exporter writes a file for each tensor: make it one
         model = onnx.load(target)
         data = os.path.basename(path) + ".data"
