@@ -71,7 +71,7 @@ func (s Stage) differsFrom(old Stage, stage string) error {
 	if old.Fingerprint == s.Fingerprint {
 		return nil
 	}
-	diffs := differences(old.Settings, s.Settings)
+	diffs := differences("the dataset", old.Settings, s.Settings)
 	e := &FrozenError{Stage: stage, VersionsOnly: len(diffs) == 0}
 	if len(diffs) > 0 {
 		e.Differences = diffs // versions may follow from settings, as a model's do
@@ -125,16 +125,39 @@ func (s Stage) fingerprint(name, upstream string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func differences(old, asked map[string]any) []string {
+// Differences says in which settings two values of one type differ, as "name: the
+// set has X, asked for Y" where whose is "the set".
+func Differences(whose string, old, asked any) ([]string, error) {
+	a, err := newStage(old, nil)
+	if err != nil {
+		return nil, err
+	}
+	b, err := newStage(asked, nil)
+	if err != nil {
+		return nil, err
+	}
+	return differences(whose, a.Settings, b.Settings), nil
+}
+
+func differences(whose string, old, asked map[string]any) []string {
 	var out []string
 	for _, name := range sortedKeys(old, asked) {
-		a, errA := json.Marshal(old[name])
-		b, errB := json.Marshal(asked[name])
-		if errA != nil || errB != nil || !bytes.Equal(a, b) {
-			out = append(out, fmt.Sprintf("%s: the dataset has %s, asked for %s", name, a, b))
+		if a, b := jsonText(old[name]), jsonText(asked[name]); a != b {
+			out = append(out, fmt.Sprintf("%s: %s has %s, asked for %s", name, whose, a, b))
 		}
 	}
 	return out
+}
+
+// jsonText is JSON for people, with < and > as they are.
+func jsonText(v any) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(b.String())
 }
 
 func sortedKeys[V any](a, b map[string]V) []string {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"micodata/dataset"
@@ -19,7 +20,8 @@ type Env struct {
 	Out     storage.Store
 	Settings
 	// Exclude are keys and source ids to take out of the set for good. They are no
-	// setting: the other shards of a set that is there stay as they are.
+	// setting: the other shards of a set that is there stay as they are, and a set
+	// that an earlier version of micodata made stays that version's.
 	Exclude []string
 	// Frozen are the dataset's settings: what made the parts.
 	Frozen *dataset.Frozen
@@ -82,6 +84,11 @@ type Result struct {
 	// Stages counts sources (ingest), clips (extract and the labels) and, under
 	// StageShard, the clips that were joined.
 	Stages map[string]Counts
+	// Excluded is the number of tuples that the set would have, had nothing been
+	// taken out of it.
+	Excluded int64
+	// Unknown are those of Env.Exclude that are of no tuple.
+	Unknown []string
 }
 
 // StageShard names this stage in counts.
@@ -91,13 +98,17 @@ const StageShard = "shard"
 var ErrNoTuples = errors.New("no tuples: no clip is left to write")
 
 // NoTuplesError says that a dataset has nothing to make a set of, and why.
-type NoTuplesError struct{ Stages map[string]Counts }
+type NoTuplesError struct {
+	Stages map[string]Counts
+	// LeftOut counts clips that a setting left out, by its name.
+	LeftOut map[string]int64
+}
 
 func (e *NoTuplesError) Error() string {
 	msg := ErrNoTuples.Error()
 	for _, stage := range []string{dataset.StageIngest, dataset.StageExtract, StageShard} {
 		c, ok := e.Stages[stage]
-		if !ok || len(c.Classes) == 0 {
+		if !ok || len(c.Classes) == 0 || stage == StageShard && len(e.LeftOut) > 0 {
 			continue
 		}
 		msg += fmt.Sprintf("; %s:", stage)
@@ -107,18 +118,13 @@ func (e *NoTuplesError) Error() string {
 			}
 		}
 	}
+	for i, why := range slices.Sorted(maps.Keys(e.LeftOut)) {
+		msg += fmt.Sprintf("%s --%s left out %d", []string{";", ","}[min(i, 1)], why, e.LeftOut[why])
+	}
 	return msg
 }
 
 func (e *NoTuplesError) Unwrap() error { return ErrNoTuples }
-
-// OtherSetError says that the output folder holds a finished set of other
-// settings or another dataset.
-type OtherSetError struct{ Path, Have, Want string }
-
-func (e *OtherSetError) Error() string {
-	return fmt.Sprintf("%s is a finished set made with other settings or of another dataset (fingerprint %.12s, not %.12s): write to a new folder", e.Path, e.Have, e.Want)
-}
 
 func (e *Env) asked(stage string) bool { return slices.Contains(e.Labels, stage) }
 

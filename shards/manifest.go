@@ -38,6 +38,8 @@ type Manifest struct {
 	Seconds  float64          `json:"seconds"` // of all tuples
 	Splits   map[string]int64 `json:"splits"`  // tuples of each
 	Settings Settings         `json:"settings"`
+	// Dataset tells datasets apart: the sha256 of the first sources' URIs.
+	Dataset string `json:"dataset"`
 	// AudioRate is the sampling rate of the column audio, Hz; 0 if it varies.
 	AudioRate int     `json:"audio_rate"`
 	Shards    []Shard `json:"shards"`
@@ -67,6 +69,7 @@ type File struct {
 type Shard struct {
 	File
 	Split     string  `json:"split"`
+	Plan      string  `json:"plan"`       // identifies its content
 	RowGroups []int64 `json:"row_groups"` // rows of each
 }
 
@@ -107,23 +110,26 @@ func writeJSON(ctx context.Context, s storage.Store, name string, v any) error {
 	return storage.WriteAll(ctx, s, name, storage.Replace, append(data, '\n'))
 }
 
-func result(m *Manifest) Result {
+func (m *Manifest) result(p *plan, unknown []string) Result {
 	if m == nil {
 		return Result{}
 	}
-	return Result{Tuples: m.Tuples, Shards: len(m.Shards), Bytes: m.Bytes, Stages: m.Counts}
+	return Result{Tuples: m.Tuples, Shards: len(m.Shards), Bytes: m.Bytes, Stages: m.Counts, Excluded: p.excluded, Unknown: unknown}
 }
 
-// describeShard reads a committed shard back: its checksum, and its footer.
-func describeShard(ctx context.Context, s storage.Store, schema *table.Schema[Tuple], p *shardPlan) (Shard, error) {
-	out := Shard{File: File{Name: p.name()}, Split: p.Split}
+// describeShard reads a committed shard's footer back. Its sha256 is computed if it
+// is not known.
+func describeShard(ctx context.Context, s storage.Store, schema *table.Schema[Tuple], p *shardPlan, sha256 string) (Shard, error) {
+	out := Shard{File: File{Name: p.name(), SHA256: sha256}, Split: p.Split, Plan: p.Digest}
 	o, err := s.Open(ctx, p.name())
 	if err != nil {
 		return out, err
 	}
 	defer o.Close()
-	if out.SHA256, err = checksum(ctx, o); err != nil {
-		return out, err
+	if sha256 == "" {
+		if out.SHA256, err = checksum(ctx, o); err != nil {
+			return out, err
+		}
 	}
 	r, err := schema.NewReader(o, table.ReaderOptions{})
 	if err != nil {
@@ -131,7 +137,7 @@ func describeShard(ctx context.Context, s storage.Store, schema *table.Schema[Tu
 	}
 	out.Bytes, out.Rows, out.RowGroups = o.Size(), r.Rows(), r.RowGroups()
 	if r.Metadata(metaPlan) != p.Digest || out.Rows != p.Rows {
-		return out, fmt.Errorf("another writer put a file of another plan in its place")
+		return out, conflict(s, "another run put a shard of another set in its place")
 	}
 	return out, nil
 }

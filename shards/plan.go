@@ -45,9 +45,19 @@ type plan struct {
 	shards      []*shardPlan // train, then validation, then test
 	tuples      int64
 	stages      map[string]Counts
-	notes       []string
-	digest      string
-	lists       *os.File // of shuffled shards' rows; nil without
+	// leftOut counts clips that could be tuples and are not, by the setting that
+	// left them out.
+	leftOut  map[string]int64
+	excluded int64            // tuples that were taken out
+	hits     map[keyHash]bool // what took them out
+	notes    []string
+	digest   string
+	lists    *os.File // of shuffled shards' rows; nil without
+}
+
+// unknown are the keys that took no tuple out.
+func (p *plan) unknown(keys []string) []string {
+	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return p.hits[hashKey(key)] })
 }
 
 // close frees what the plan holds.
@@ -112,7 +122,8 @@ func (p *planner) all(ctx context.Context, parts int) error {
 	if err != nil {
 		return err
 	}
-	p.plan = &plan{fingerprint: print, audioRate: p.env.audioRate(), stages: map[string]Counts{}}
+	p.plan = &plan{fingerprint: print, audioRate: p.env.audioRate(), stages: map[string]Counts{},
+		leftOut: map[string]int64{}, hits: map[keyHash]bool{}}
 	p.schema = NewTupleSchema(p.plan.audioRate)
 	p.splits, p.sizes, p.placed = map[string][]*shardPlan{}, map[int][]int64{}, 0
 	if p.env.Shuffle != 0 {
@@ -169,7 +180,7 @@ func (p *planner) part(ctx context.Context, part int) error {
 		if t == nil {
 			continue
 		}
-		split, bytes, gone := p.split(r.clip.SourceID), p.schema.RowBytes(p.env.trim(t))+blobs[row].bytes, p.excluded.has(t)
+		split, bytes, gone := p.split(r.clip.SourceID), p.schema.RowBytes(p.env.trim(t))+blobs[row].bytes, p.isGone(t)
 		if p.env.Shuffle != 0 {
 			s := p.sorters[split]
 			if s == nil {
@@ -220,22 +231,38 @@ func (p *planner) takes(r *joined, part int, keys map[string]bool, blobs []strin
 	}
 	keys[r.clip.Key] = true
 	t := r.tuple()
-	keeps, err := p.keeps(t, blobs)
+	why, err := p.leavesOut(t, blobs)
 	if err != nil {
 		return nil, err
 	}
-	if !keeps {
-		p.count(StageShard, dataset.Outcome{Status: dataset.Skipped, Class: dataset.Policy})
+	if why != "" {
+		p.leave(why)
 		return nil, nil
 	}
 	return t, nil
 }
 
-// keeps tells whether a tuple is one of those that were asked for. Blobs are the
-// columns that have one: the tuple itself was read without.
-func (p *planner) keeps(t *Tuple, blobs []string) (bool, error) {
+// leave counts a clip that a setting leaves out of the set.
+func (p *planner) leave(why string) {
+	p.count(StageShard, dataset.Outcome{Status: dataset.Skipped, Class: dataset.Policy})
+	p.plan.leftOut[why]++
+}
+
+// isGone tells whether a tuple was taken out of the set, and notes by what.
+func (p *planner) isGone(t *Tuple) bool {
+	hits := p.excluded.hits(t)
+	for _, h := range hits {
+		p.plan.hits[h] = true
+	}
+	return len(hits) > 0
+}
+
+// leavesOut names the setting by which a tuple is none of those that were asked for;
+// "" if it is one. Blobs are the columns that have one: the tuple itself was read
+// without.
+func (p *planner) leavesOut(t *Tuple, blobs []string) (string, error) {
 	if p.env.Limit > 0 && p.env.Shuffle == 0 && p.placed >= p.env.Limit {
-		return false, nil
+		return "limit", nil
 	}
 	for _, name := range p.env.Require {
 		has := slices.Contains(blobs, name)
@@ -246,10 +273,13 @@ func (p *planner) keeps(t *Tuple, blobs []string) (bool, error) {
 			has = len(t.Subtitles) > 0
 		}
 		if !has {
-			return false, nil
+			return "require " + name, nil
 		}
 	}
-	return p.filter.Keeps(t)
+	if keeps, err := p.filter.Keeps(t); err != nil || keeps {
+		return "", err
+	}
+	return "where", nil
 }
 
 func (p *planner) count(stage string, o dataset.Outcome) {
@@ -293,7 +323,8 @@ func (p *planner) place(split string, bytes int64) *shardPlan {
 // that is excluded keeps its place, so that no other moves to another shard.
 func (p *planner) settle(shard *shardPlan, gone bool) bool {
 	if gone {
-		p.count(StageShard, dataset.Outcome{Status: dataset.Skipped, Class: dataset.Policy})
+		p.leave("exclude")
+		p.plan.excluded++
 		return false
 	}
 	p.count(StageShard, dataset.Outcome{Status: dataset.OK})

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,6 +111,7 @@ func TestKeepsWholeShards(t *testing.T) {
 	put(third, flipped)
 	put("data/train-00000-of-00099.parquet", want[first])
 	put("data/notes.txt", []byte("the user's own"))
+	put(BegunName, []byte("{}"))
 	created := &counting{Store: env.Out, names: map[string]int{}}
 	env.Out = created
 	write(t, env)
@@ -144,11 +147,190 @@ func (c *counting) Create(ctx context.Context, name string, mode storage.Mode) (
 func TestOtherSet(t *testing.T) {
 	env := newEnv(t, parts(t)[:1])
 	write(t, env)
-	env.RowGroupBytes /= 2
-	_, err := Write(t.Context(), env)
-	var other *OtherSetError
-	if !errors.As(err, &other) || !strings.Contains(err.Error(), "new folder") {
-		t.Errorf("err = %v", err)
+	before := files(t, env.Out)
+	elsewhere := testset.NewSource("z")
+	elsewhere.URI = "elsewhere.mp4"
+	for says, change := range map[string]func(*Env){
+		"row_group_bytes: the set has 134217728, asked for 67108864": func(e *Env) { e.RowGroupBytes /= 2 },
+		`where: the set has "", asked for "duration > 100"`:          func(e *Env) { e.Where = "duration > 100" }, // of no tuple
+		"the set has label/normal":                                   func(e *Env) { e.Labels = e.Labels[:1] },
+		"of another dataset": func(e *Env) {
+			e.Dataset = local(t)
+			e.Frozen = testset.Dataset(t, e.Dataset, []testset.Part{{Sources: []*dataset.Source{elsewhere}, Rows: parts(t)[0].Rows[:1]}})
+		},
+	} {
+		asked := env
+		change(&asked)
+		_, err := Write(t.Context(), asked)
+		var other *OtherSetError
+		if !errors.As(err, &other) || !strings.Contains(err.Error(), says) {
+			t.Errorf("err = %v, want %s", err, says)
+		}
+		if after := files(t, env.Out); !maps.EqualFunc(after, before, bytes.Equal) {
+			t.Fatalf("%s: files are %q now", says, slices.Sorted(maps.Keys(after)))
+		}
+	}
+	// The order in which a choice is spelled is none.
+	env.Out = local(t)
+	env.Columns, env.Require = []string{"image", "video"}, []string{"text", "image"}
+	write(t, env)
+	env.Columns, env.Require = []string{"video", "image", "image"}, []string{"image", "text"}
+	write(t, env)
+}
+
+// Files of a set's names that micodata did not write are nobody's to remove.
+func TestForeignFiles(t *testing.T) {
+	env := newEnv(t, parts(t)[:1])
+	for _, name := range []string{"data/mine.parquet", "README.md", "stats.json", "index.parquet", "assets/preview.jpg"} {
+		env.Out = local(t)
+		if err := storage.WriteAll(t.Context(), env.Out, name, storage.Exclusive, []byte("precious")); err != nil {
+			t.Fatal(err)
+		}
+		var foreign *ForeignError
+		if _, err := Write(t.Context(), env); !errors.As(err, &foreign) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: err = %v", name, err)
+		}
+		if got := files(t, env.Out); len(got) != 1 || string(got[name]) != "precious" {
+			t.Errorf("%s: files are %q now", name, slices.Sorted(maps.Keys(got)))
+		}
+	}
+	// Others are in nobody's way, and what is put beside a set's stays.
+	env.Out = local(t)
+	for _, name := range []string{"notes.txt", "LICENSE"} {
+		if err := storage.WriteAll(t.Context(), env.Out, name, storage.Exclusive, []byte("precious")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, env)
+	for _, name := range []string{"data/mine.parquet", "data/train-mine.parquet"} {
+		if err := storage.WriteAll(t.Context(), env.Out, name, storage.Exclusive, []byte("precious")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	env.Exclude = []string{"a.00000"}
+	write(t, env)
+	got := files(t, env.Out)
+	for _, name := range []string{"notes.txt", "LICENSE", "data/mine.parquet", "data/train-mine.parquet"} {
+		if string(got[name]) != "precious" {
+			t.Errorf("%s is gone", name)
+		}
+	}
+}
+
+// unreadable is a store whose objects can't be read, as one that is overloaded.
+type unreadable struct {
+	storage.Store
+	prefix string
+}
+
+type unreadableObject struct{ storage.Object }
+
+var errSlowDown = &storage.Error{Op: "read", Path: "set", Err: errors.New("SlowDown")}
+
+func (unreadableObject) ReadAt([]byte, int64) (int, error) { return 0, errSlowDown }
+func (unreadableObject) Read([]byte) (int, error)          { return 0, errSlowDown }
+
+func (u unreadable) Open(ctx context.Context, name string) (storage.Object, error) {
+	o, err := u.Store.Open(ctx, name)
+	if err == nil && strings.HasPrefix(name, u.prefix) {
+		o = unreadableObject{o}
+	}
+	return o, err
+}
+
+// A shard that can't be read just now is not a broken one.
+func TestOutageRemovesNothing(t *testing.T) {
+	env := manyShards(t)
+	write(t, env)
+	want := files(t, env.Out)
+	if err := env.Out.Delete(t.Context(), ManifestName); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeJSON(t.Context(), env.Out, BegunName, begun{}); err != nil {
+		t.Fatal(err)
+	}
+	out := env.Out
+	env.Out = unreadable{out, "data/"}
+	if _, err := Write(t.Context(), env); !errors.Is(err, errSlowDown) {
+		t.Fatalf("err = %v", err)
+	}
+	got := files(t, out)
+	for name := range want {
+		if strings.HasPrefix(name, "data/") && !bytes.Equal(got[name], want[name]) {
+			t.Errorf("%s is gone", name)
+		}
+	}
+}
+
+// Any file that someone removed is made again, and with it no other.
+func TestRemovedFilesComeBack(t *testing.T) {
+	env := manyShards(t)
+	write(t, env)
+	want := files(t, env.Out)
+	for name := range want {
+		if name == PreviewName { // a set without pictures has none
+			continue
+		}
+		if err := env.Out.Delete(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+		if name == ManifestName { // what is left is nobody's
+			if err := writeJSON(t.Context(), env.Out, BegunName, begun{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(t, env)
+		if got := files(t, env.Out); !maps.EqualFunc(got, want, bytes.Equal) {
+			t.Errorf("after %s: files are %q", name, slices.Sorted(maps.Keys(got)))
+		}
+	}
+}
+
+// between runs something before the n-th creation of an object.
+type between struct {
+	storage.Store
+	n  int
+	do func()
+}
+
+func (b *between) Create(ctx context.Context, name string, mode storage.Mode) (storage.Writer, error) {
+	if b.n--; b.n == 0 {
+		b.do()
+	}
+	return b.Store.Create(ctx, name, mode)
+}
+
+// Of two runs that write different sets into one folder at once, the one that began
+// last may end well, and no other does.
+func TestTwoSetsAtOnce(t *testing.T) {
+	for n := 1; ; n++ {
+		env := manyShards(t)
+		out := env.Out
+		other := env
+		other.ShardBytes *= 2
+		ran := false
+		env.Out = &between{out, n, func() {
+			ran = true
+			if _, err := Write(t.Context(), other); err != nil {
+				t.Errorf("before write %d: the later run: %v", n, err)
+			}
+		}}
+		_, err := Write(t.Context(), env)
+		if !ran {
+			if err != nil || n < 8 {
+				t.Fatalf("%d writes: %v", n, err)
+			}
+			break
+		}
+		got, set := files(t, out), other
+		if err == nil { // it began last after all
+			set = env
+		}
+		set.Out = local(t)
+		write(t, set)
+		if want := files(t, set.Out); !maps.EqualFunc(got, want, bytes.Equal) {
+			t.Errorf("before write %d: %v: files are %q", n, err, slices.Sorted(maps.Keys(got)))
+		}
 	}
 }
 

@@ -91,6 +91,14 @@ func DefaultSettings() Settings {
 	}
 }
 
+// canonical is the settings in the one form that equal ones have.
+func (s Settings) canonical() Settings {
+	s.Require, s.Columns = sorted(s.Require), sorted(s.Columns)
+	return s
+}
+
+func sorted(names []string) []string { return slices.Compact(slices.Sorted(slices.Values(names))) }
+
 // Validate says which setting makes no sense.
 func (s Settings) Validate() error {
 	switch {

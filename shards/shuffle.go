@@ -166,7 +166,7 @@ func (p *planner) arrange(ctx context.Context) (err error) {
 		}
 		err := s.each(func(x shuffled) error {
 			if p.env.Limit > 0 && p.placed >= p.env.Limit {
-				p.count(StageShard, dataset.Outcome{Status: dataset.Skipped, Class: dataset.Policy})
+				p.leave("limit")
 				return nil
 			}
 			shard := p.place(split, x.bytes)

@@ -83,7 +83,7 @@ func replaceShard(ctx context.Context, s storage.Store, m *Manifest, rows []*Tup
 		return err
 	}
 	p := &shardPlan{Split: Train, Total: 1, Rows: int64(len(rows)), Digest: "x"}
-	if m.Shards[0], err = describeShard(ctx, s, schema, p); err != nil {
+	if m.Shards[0], err = describeShard(ctx, s, schema, p, ""); err != nil {
 		return err
 	}
 	m.Tuples, m.Bytes, m.Splits = int64(len(rows)), m.Shards[0].Bytes, map[string]int64{Train: int64(len(rows))}

@@ -2,11 +2,12 @@ package shards
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -23,120 +24,151 @@ const (
 )
 
 // Write makes the training set of a dataset in env.Out, or what is missing of
-// it. A set that is finished already is left as it is. It returns a
-// [*NoTuplesError] if there is nothing to write, and an [*OtherSetError] if the
-// folder holds a finished set of other settings.
+// it. A set that is finished already is left as it is. Errors: a [*NoTuplesError] if
+// there is nothing to write; an [*OtherSetError] or a [*ForeignError] if the folder
+// holds something else, which is left as it is.
 func Write(ctx context.Context, env Env) (Result, error) {
 	if err := env.Validate(); err != nil {
 		return Result{}, err
 	}
-	if env.Workers <= 0 {
-		env.Workers = 2
+	env.Settings = env.canonical()
+	if env.Workers <= 0 || env.Workers > maxWorkers {
+		env.Workers = maxWorkers
 	}
 	n, err := env.parts(ctx)
 	if err != nil {
 		return Result{}, err
 	}
-	excluded, err := exclude(ctx, env.Out, env.Exclude)
+	c, err := env.claim(ctx)
 	if err != nil {
 		return Result{}, err
 	}
-	p, err := makePlan(ctx, &env, n, excluded)
+	id, err := env.datasetID(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := c.check(id); err != nil {
+		return Result{}, err
+	}
+	version := env.Version
+	if c.finished != nil {
+		env.Version = c.finished.Micodata
+	}
+	gone, err := openTakedown(ctx, env.Out, env.Exclude)
+	if err != nil {
+		return Result{}, err
+	}
+	p, err := makePlan(ctx, &env, n, gone.all)
 	if err != nil {
 		return Result{}, err
 	}
 	defer p.close()
+	unknown := p.unknown(env.Exclude)
 	if p.tuples == 0 {
-		err := error(&NoTuplesError{Stages: p.stages})
-		if len(excluded) > 0 { // what was taken out must not stay for want of others
-			err = errors.Join(env.clear(ctx, p), err)
-		}
-		return Result{Stages: p.stages}, err
+		return Result{Stages: p.stages, Excluded: p.excluded, Unknown: unknown}, env.nothing(ctx, c, p, gone)
 	}
-	if done, err := env.finished(ctx, p); done != nil || err != nil {
-		return result(done), err
+	if whole, err := env.isWhole(ctx, c.finished, p); err != nil {
+		return Result{}, err
+	} else if whole {
+		return c.finished.result(p, unknown), c.unmark(ctx)
 	}
-	if err := env.clear(ctx, p); err != nil {
+	if c.finished != nil && env.Version != version && len(env.Exclude) == 0 {
+		diff := fmt.Sprintf("the set was made by micodata %s, of other parts, and this is %s", env.Version, version)
+		return Result{}, &OtherSetError{env.Out.Path(ManifestName), []string{diff}}
+	}
+	if err := gone.save(ctx); err != nil {
 		return Result{}, err
 	}
-	m := &Manifest{SchemaVersion: dataset.SchemaVersion, Micodata: env.Version, Fingerprint: p.fingerprint, Plan: p.digest,
+	m := &Manifest{SchemaVersion: dataset.SchemaVersion, Micodata: env.Version, Fingerprint: p.fingerprint, Plan: p.digest, Dataset: id,
 		Settings: env.Settings, AudioRate: p.audioRate, Counts: p.stages, Notes: p.notes, Models: env.Models}
+	if env.Version != version {
+		m.Notes = append(m.Notes, fmt.Sprintf("tuples were taken out by micodata %s", version))
+	}
 	if m.Stages, err = env.stages(); err != nil {
 		return Result{}, err
 	}
-	if m.Shards, err = env.writeShards(ctx, p); err != nil {
+	if err := c.begin(ctx, p); err != nil {
+		return Result{}, err
+	}
+	env.Out = &owned{env.Out, c, p.digest}
+	if m.Shards, err = env.writeShards(ctx, p, c); err != nil {
 		return Result{}, err
 	}
 	if err := env.describe(ctx, m); err != nil {
 		return Result{}, err
 	}
-	return result(m), m.save(ctx, env.Out)
+	if err := gone.holds(ctx); err != nil {
+		return Result{}, err
+	}
+	return m.result(p, unknown), c.finish(ctx, env.Out, m)
 }
 
-// finished returns the manifest of the set if it is this one.
-func (e *Env) finished(ctx context.Context, p *plan) (*Manifest, error) {
-	m, err := ReadManifest(ctx, e.Out)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+// maxWorkers is the number of shards written at once: each holds some two and a half
+// row groups in memory, and all of them no more than six.
+const maxWorkers = 2
+
+// nothing is the error of a set without tuples. What was taken out must not stay
+// there for want of others.
+func (e *Env) nothing(ctx context.Context, c *claim, p *plan, gone *takedown) error {
+	err := &NoTuplesError{Stages: p.stages, LeftOut: p.leftOut}
+	if p.excluded == 0 {
+		return err
 	}
-	if err != nil {
-		return nil, err
+	if err := gone.save(ctx); err != nil {
+		return err
 	}
-	if m.Fingerprint != p.fingerprint {
-		return nil, &OtherSetError{Path: e.Out.Path(ManifestName), Have: m.Fingerprint, Want: p.fingerprint}
+	if err := c.empty(ctx); err != nil {
+		return err
 	}
-	if m.Plan != p.digest {
-		return nil, nil // the same settings, but parts were made again
+	return err
+}
+
+// isWhole tells whether a finished set is the planned one, with all its files.
+func (e *Env) isWhole(ctx context.Context, m *Manifest, p *plan) (bool, error) {
+	if m == nil || m.Plan != p.digest || m.Fingerprint != p.fingerprint {
+		return false, nil // none, or parts were made again
 	}
-	for _, s := range m.Shards {
-		info, err := e.Out.Stat(ctx, s.Name)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size != s.Bytes {
-			return nil, nil // someone removed it: write it again
+	for _, name := range []string{IndexName, StatsName, CardName} {
+		info, err := e.Out.Stat(ctx, name)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && name == IndexName && info.Size != m.Index.Bytes {
+			return false, nil // someone removed it: write it again
 		}
 		if err != nil {
-			return nil, err
+			return false, err
 		}
 	}
-	return m, nil
-}
-
-// clear removes what is not of this plan: first the manifest, so that the set is
-// unfinished from here on, then the shards of another number.
-func (e *Env) clear(ctx context.Context, p *plan) error {
-	if err := e.Out.Sweep(ctx, "data"); err != nil {
-		return err
-	}
-	if err := e.Out.Delete(ctx, ManifestName); err != nil {
-		return err
-	}
-	wanted := map[string]bool{}
-	for _, s := range p.shards {
-		wanted[s.name()] = true
-	}
-	objects, err := e.Out.List(ctx, "data/")
+	sizes, err := shardSizes(ctx, e.Out)
 	if err != nil {
-		return err
+		return false, err
 	}
-	for _, o := range objects {
-		if strings.HasSuffix(o.Name, ".parquet") && !wanted[o.Name] {
-			if err := e.Out.Delete(ctx, o.Name); err != nil {
-				return err
-			}
+	for _, s := range m.Shards {
+		if sizes[s.Name] != s.Bytes {
+			return false, nil
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // writeShards writes what is missing and returns the entries of all.
-func (e *Env) writeShards(ctx context.Context, p *plan) ([]Shard, error) {
+func (e *Env) writeShards(ctx context.Context, p *plan, c *claim) ([]Shard, error) {
 	schema := NewTupleSchema(p.audioRate)
+	sizes, err := shardSizes(ctx, e.Out)
+	if err != nil {
+		return nil, err
+	}
+	before := map[string]Shard{} // that the finished set had, by their plans
+	for _, s := range c.before {
+		if sizes[s.Name] == s.Bytes {
+			before[s.Plan] = s
+		}
+	}
 	out := make([]Shard, len(p.shards))
 	var done atomic.Int64
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(e.Workers)
 	for i, s := range p.shards {
 		g.Go(func() error {
-			entry, err := e.shard(ctx, schema, p, s)
+			entry, err := e.shard(ctx, schema, p, s, before[s.Digest])
 			if err != nil {
 				return fmt.Errorf("shard %s: %w", s.name(), err)
 			}
@@ -150,53 +182,95 @@ func (e *Env) writeShards(ctx context.Context, p *plan) ([]Shard, error) {
 	return out, g.Wait()
 }
 
-// shard keeps a shard that is there, or writes it.
-func (e *Env) shard(ctx context.Context, schema *table.Schema[Tuple], p *plan, s *shardPlan) (Shard, error) {
-	err := e.keep(ctx, schema, s)
+// shard keeps a shard that is there, or writes it. Before is its entry in the
+// finished set that was there, if that had it.
+func (e *Env) shard(ctx context.Context, schema *table.Schema[Tuple], p *plan, s *shardPlan, before Shard) (Shard, error) {
+	entry, err := e.keep(ctx, schema, s, before)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = e.writeShard(ctx, schema, p, s)
+		return e.writeShard(ctx, schema, p, s)
 	}
-	if err != nil {
-		return Shard{}, err
-	}
-	return describeShard(ctx, e.Out, schema, s)
+	return entry, err
 }
 
 // keep looks whether the shard's file is there, and removes one that is broken
-// or of another plan. The error is [fs.ErrNotExist] if it is to be written.
-func (e *Env) keep(ctx context.Context, schema *table.Schema[Tuple], s *shardPlan) error {
+// or of another plan. The error is [fs.ErrNotExist] if it is to be written. A file
+// that the finished set had is not read again; any other is, with its checksums:
+// the sha256 that the manifest will have is right for any bytes.
+func (e *Env) keep(ctx context.Context, schema *table.Schema[Tuple], s *shardPlan, before Shard) (Shard, error) {
 	o, err := e.Out.Open(ctx, s.name())
 	if err != nil {
-		return err
+		return Shard{}, err
 	}
-	r, err := schema.NewReader(o, table.ReaderOptions{})
-	same := err == nil && r.Metadata(metaPlan) == s.Digest && r.Rows() == s.Rows && isWhole(ctx, r)
-	if err := errors.Join(o.Close(), ctx.Err()); err != nil || same {
+	defer o.Close()
+	entry := Shard{File: File{Name: s.name(), Rows: s.Rows, Bytes: o.Size(), SHA256: before.SHA256}, Split: s.Split, Plan: s.Digest}
+	err = func() error {
+		r, err := schema.NewReader(o, table.ReaderOptions{})
+		if err != nil {
+			return err
+		}
+		if r.Metadata(metaPlan) != s.Digest || r.Rows() != s.Rows {
+			return errors.New("it is of another plan")
+		}
+		entry.RowGroups = r.RowGroups()
+		if before.Name == s.name() {
+			return nil
+		}
+		if err := readAll(ctx, r); err != nil {
+			return err
+		}
+		entry.SHA256, err = checksum(ctx, o)
 		return err
+	}()
+	if err == nil || isUnreadable(err) || ctx.Err() != nil {
+		return entry, err
 	}
 	if err := e.Out.Delete(ctx, s.name()); err != nil {
-		return err
+		return entry, err
 	}
-	return fs.ErrNotExist
+	return entry, fs.ErrNotExist
 }
 
-// isWhole reads all rows, and with them the checksums: the sha256 that the
-// manifest will have is right for any bytes.
-func isWhole(ctx context.Context, r *table.Reader[Tuple]) bool {
+// isUnreadable tells a failure of the storage from a file that is broken.
+func isUnreadable(err error) bool {
+	var store *storage.Error
+	var file *fs.PathError
+	return errors.As(err, &store) || errors.As(err, &file)
+}
+
+func readAll(ctx context.Context, r *table.Reader[Tuple]) error {
 	for {
-		if _, err := r.Next(); err != nil || ctx.Err() != nil {
-			return err == io.EOF
+		if _, err := r.Next(); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 	}
 }
 
-func (e *Env) writeShard(ctx context.Context, schema *table.Schema[Tuple], p *plan, s *shardPlan) error {
+func (e *Env) writeShard(ctx context.Context, schema *table.Schema[Tuple], p *plan, s *shardPlan) (Shard, error) {
 	object, err := e.Out.Create(ctx, s.name(), storage.Exclusive)
 	if err != nil {
-		return err
+		return Shard{}, err
 	}
 	defer object.Abort()
-	w := schema.NewWriter(object, table.WriterOptions{
+	sum := sha256.New()
+	if err := e.fill(ctx, io.MultiWriter(object, sum), schema, p, s); err != nil {
+		return Shard{}, err
+	}
+	if err := object.Commit(ctx); errors.Is(err, fs.ErrExist) { // another writer was faster
+		return describeShard(ctx, e.Out, schema, s, "")
+	} else if err != nil {
+		return Shard{}, err
+	}
+	return describeShard(ctx, e.Out, schema, s, hex.EncodeToString(sum.Sum(nil)))
+}
+
+// fill writes a shard's file.
+func (e *Env) fill(ctx context.Context, to io.Writer, schema *table.Schema[Tuple], p *plan, s *shardPlan) error {
+	w := schema.NewWriter(to, table.WriterOptions{
 		RowGroupBytes: e.RowGroupBytes,
 		Metadata: []table.KeyValue{
 			{Key: metaFingerprint, Value: p.fingerprint},
@@ -218,13 +292,7 @@ func (e *Env) writeShard(ctx context.Context, schema *table.Schema[Tuple], p *pl
 		}
 		i = n
 	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	if err := object.Commit(ctx); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return nil // where another writer was faster, it wrote the same bytes
+	return w.Close()
 }
 
 // copyRuns joins rows of one part and adds them to a shard.

@@ -2,11 +2,14 @@ package shards
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"micodata/dataset"
@@ -353,9 +356,117 @@ func TestWriteExclude(t *testing.T) {
 	if got, _ := tuples(t, env.Out); keys(got) != keys(left) {
 		t.Errorf("later: %s, want %s", keys(got), keys(left))
 	}
-	data, err := storage.ReadAll(t.Context(), env.Out, ExcludedName, 1<<20)
-	if err != nil || strings.Contains(string(data), gone) || strings.Count(string(data), "\n") != 3 {
-		t.Errorf("%s: %q, %v", ExcludedName, data, err)
+	said := ""
+	for name, data := range files(t, env.Out) {
+		if strings.HasPrefix(name, ExcludedFolder+"/") {
+			said += string(data)
+		}
+	}
+	if strings.Contains(said, gone) || strings.Count(said, "\n") != 3 {
+		t.Errorf("%s says %q", ExcludedFolder, said)
+	}
+}
+
+// What a takedown did is told, and that it did nothing above all.
+func TestWriteExcludeTells(t *testing.T) {
+	env := manyShards(t)
+	env.Exclude = []string{dataset.Key("a", 3), "b", dataset.Key("a", 99)}
+	r := write(t, env)
+	if r.Excluded != 1 || !slices.Equal(r.Unknown, env.Exclude[1:]) {
+		t.Errorf("%d taken out, %q unknown", r.Excluded, r.Unknown)
+	}
+	if again := write(t, env); again.Excluded != 1 || !slices.Equal(again.Unknown, env.Exclude[1:]) {
+		t.Errorf("again: %d taken out, %q unknown", again.Excluded, again.Unknown)
+	}
+}
+
+// A takedown that is refused changes nothing: it is neither done nor noted.
+func TestWriteExcludeRefused(t *testing.T) {
+	env := manyShards(t)
+	write(t, env)
+	before := files(t, env.Out)
+	env.Limit, env.Exclude = 1000, []string{"a"}
+	var other *OtherSetError
+	if _, err := Write(t.Context(), env); !errors.As(err, &other) || !strings.Contains(err.Error(), "limit: the set has null, asked for 1000") {
+		t.Fatalf("err = %v", err)
+	}
+	if after := files(t, env.Out); !maps.EqualFunc(after, before, bytes.Equal) {
+		t.Errorf("files are %q now", slices.Sorted(maps.Keys(after)))
+	}
+}
+
+// With the last tuple goes all that was made of it.
+func TestWriteExcludeAll(t *testing.T) {
+	env := manyShards(t)
+	write(t, env)
+	env.Exclude = []string{"a"}
+	for range 2 {
+		_, err := Write(t.Context(), env)
+		if !errors.Is(err, ErrNoTuples) || !strings.Contains(err.Error(), "--exclude left out 9") {
+			t.Fatalf("err = %v", err)
+		}
+		for name := range files(t, env.Out) {
+			if !strings.HasPrefix(name, ExcludedFolder+"/") {
+				t.Errorf("%s is there still", name)
+			}
+		}
+	}
+}
+
+// A takedown reads the shards that it changes and no others, also after a kill.
+func TestWriteExcludeReadsLittle(t *testing.T) {
+	env := manyShards(t)
+	write(t, env)
+	_, m := tuples(t, env.Out)
+	reads := &bytesRead{Store: env.Out, of: map[string]*readCounter{}}
+	env.Out = &killing{reads, 5} // the list, the mark and a shard's beginning
+	env.Exclude = []string{dataset.Key("a", 8)}
+	if _, err := Write(t.Context(), env); !errors.Is(err, errKilled) {
+		t.Fatalf("err = %v", err)
+	}
+	env.Out = reads
+	write(t, env)
+	for _, s := range m.Shards[:len(m.Shards)-1] {
+		if n := reads.of[s.Name].bytes.Load(); n > s.Bytes/2 {
+			t.Errorf("%d bytes were read of %s, which has %d", n, s.Name, s.Bytes)
+		}
+	}
+	for _, p := range verify(t, env.Out).Problems {
+		t.Error(p)
+	}
+}
+
+// bytesRead counts the bytes that are read of each object.
+type bytesRead struct {
+	storage.Store
+	mu sync.Mutex
+	of map[string]*readCounter
+}
+
+func (b *bytesRead) Open(ctx context.Context, name string) (storage.Object, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.of[name] == nil {
+		b.of[name] = &readCounter{Store: b.Store}
+	}
+	return b.of[name].Open(ctx, name)
+}
+
+// An upgrade neither makes a finished set another one nor keeps a takedown from it.
+func TestWriteExcludeFromAnEarlierVersionsSet(t *testing.T) {
+	env := manyShards(t)
+	write(t, env)
+	before := files(t, env.Out)
+	env.Version = "next"
+	write(t, env)
+	if after := files(t, env.Out); !maps.EqualFunc(after, before, bytes.Equal) {
+		t.Error("the next version changed a finished set")
+	}
+	env.Exclude = []string{dataset.Key("a", 8)}
+	write(t, env)
+	_, m := tuples(t, env.Out)
+	if m.Tuples != 8 || m.Micodata != "test" || len(m.Notes) != 1 || !bytes.Equal(before[m.Shards[0].Name], files(t, env.Out)[m.Shards[0].Name]) {
+		t.Errorf("%d tuples, by %s, notes %q", m.Tuples, m.Micodata, m.Notes)
 	}
 }
 

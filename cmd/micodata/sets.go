@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -145,7 +149,40 @@ func (s *session) build(ctx context.Context, up *upstream, settings *shards.Sett
 	if err != nil {
 		return err
 	}
+	if err := shards.CheckFolder(ctx, store); err != nil { // before hours of work
+		return err
+	}
+	if len(s.exclude) > 0 {
+		if err := s.adoptSet(ctx, store, up, settings); err != nil {
+			return err
+		}
+	}
 	return s.buildInto(ctx, up, settings, store, runStages)
+}
+
+// adoptSet takes from a finished set what it was made with, so that who takes
+// something out of it need not know.
+func (s *session) adoptSet(ctx context.Context, out storage.Store, up *upstream, settings *shards.Settings) error {
+	m, err := shards.ReadManifest(ctx, out)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	labels := []string{}
+	for stage := range m.Stages {
+		if name, ok := strings.CutPrefix(stage, "label/"); ok {
+			labels = append(labels, name)
+		}
+	}
+	slices.Sort(labels)
+	if err := adopt(s.flags, &up.label, map[string]any{"labels": labels}); err != nil {
+		return err
+	}
+	own := map[string]any{}
+	eachField(reflect.ValueOf(&m.Settings).Elem(), func(key string, v reflect.Value) { own[key] = v.Interface() })
+	return adopt(s.flags, settings, own)
 }
 
 func (s *session) buildInto(ctx context.Context, up *upstream, settings *shards.Settings, out storage.Store, runStages func([]engine.Stage) error) error {
@@ -169,6 +206,10 @@ func (s *session) buildInto(ctx context.Context, up *upstream, settings *shards.
 	}
 	if err != nil {
 		return err
+	}
+	if n := len(result.Unknown); n > 0 && !s.work.AllowFailures {
+		return &failuresError{fmt.Sprintf("--exclude: %d of its %d lines are keys or source ids of no tuple of the set, such as %q; the others took %d tuples out (--allow-failures accepts this)",
+			n, len(s.exclude), result.Unknown[0], result.Excluded)}
 	}
 	if n := result.Stages[shards.StageShard].Failed; n > 0 && !s.work.AllowFailures {
 		return &failuresError{fmt.Sprintf("shard: %d clips were left out, since their source's id names different media in another part (notes in %s name them); the rest is complete",
@@ -195,8 +236,12 @@ func (s *session) write(ctx context.Context, settings *shards.Settings, out stor
 			"bytes", result.Bytes, "seconds", took.Seconds(), "out", out.Path(""))
 		return result, nil
 	}
-	fmt.Fprintf(s.app.err, "shard: %d tuples in %d shards, %.1f MB, in %s: %s\n",
-		result.Tuples, result.Shards, float64(result.Bytes)/1e6, took.Round(10*time.Millisecond), out.Path(""))
+	taken := ""
+	if result.Excluded > 0 {
+		taken = fmt.Sprintf(", %d more taken out of it", result.Excluded)
+	}
+	fmt.Fprintf(s.app.err, "shard: %d tuples in %d shards, %.1f MB, in %s: %s%s\n",
+		result.Tuples, result.Shards, float64(result.Bytes)/1e6, took.Round(10*time.Millisecond), out.Path(""), taken)
 	return result, nil
 }
 
@@ -205,6 +250,7 @@ func isUsage(err error) bool {
 	var (
 		u      *ingest.UsageError
 		other  *shards.OtherSetError
+		theirs *shards.ForeignError
 		folder *export.OtherFolderError
 		layout *dataset.VersionError
 		model  *card.Error
@@ -212,6 +258,6 @@ func isUsage(err error) bool {
 		device *gpu.NameError
 		unfit  *pseudolabel.OptionError
 	)
-	return errors.As(err, &u) || errors.As(err, &other) || errors.As(err, &folder) || errors.As(err, &layout) ||
+	return errors.As(err, &u) || errors.As(err, &other) || errors.As(err, &theirs) || errors.As(err, &folder) || errors.As(err, &layout) ||
 		errors.As(err, &model) || errors.As(err, &name) || errors.As(err, &device) || errors.As(err, &unfit)
 }
