@@ -21,6 +21,8 @@ var cardTemplate = template.Must(template.New(CardName).Funcs(template.FuncMap{
 	"hours": func(s float64) string { return fmt.Sprintf("%.2f", s/3600) },
 	"cell":  tableCell,
 	"quote": yamlQuote,
+	"code":  func(s string) string { return strings.NewReplacer("`", "'", "\n", " ", "\r", " ").Replace(s) },
+	"names": func(names []string) string { return "`" + strings.Join(names, "`, `") + "`" },
 }).Parse(cardText))
 
 // writeCard makes README.md and its pictures.

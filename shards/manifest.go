@@ -47,6 +47,9 @@ type Manifest struct {
 	// Counts are of sources (ingest), of clips (extract, the labels) and of the
 	// clips that were joined (shard).
 	Counts map[string]Counts `json:"counts"`
+	// LeftOut counts clips that could be tuples and are none, by the setting that left
+	// them out: where, require depth, limit, exclude.
+	LeftOut map[string]int64 `json:"left_out,omitempty"`
 	// Missing counts tuples by the modality that failed and its class.
 	Missing map[string]map[dataset.Class]int64 `json:"missing"`
 	Notes   []string                           `json:"notes,omitempty"`

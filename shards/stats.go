@@ -21,6 +21,8 @@ type Stats struct {
 	// with the smallest hashes of their keys.
 	Sampled       int                     `json:"sampled"`
 	Distributions map[string]Distribution `json:"distributions"`
+	// Licenses counts tuples by the licence of their source.
+	Licenses map[string]int64 `json:"licenses"`
 	// CostPer1000 is what each stage took for 1,000 tuples of this set.
 	CostPer1000 map[string]Cost `json:"cost_per_1000_tuples"`
 }
@@ -165,12 +167,14 @@ func (e *Env) describe(ctx context.Context, m *Manifest) error {
 		m.Bytes += shard.Bytes
 	}
 	var sources distinct
+	licenses := licenses{}
 	var pictures previewSample
 	err := writeIndex(ctx, e.Out, m, func(x *IndexRow) {
 		m.Tuples++
 		m.Seconds += x.Duration
 		m.Splits[split[x.Shard]]++
 		sources.add(x.SourceID)
+		licenses.add(x.License)
 		for i, st := range x.Status {
 			// Frames have an entry each; the tuple counts once.
 			if slices.ContainsFunc(x.Status[:i], func(e dataset.StageError) bool { return e.Stage == st.Stage && e.Class == st.Class }) {
@@ -191,7 +195,7 @@ func (e *Env) describe(ctx context.Context, m *Manifest) error {
 	if m.Cost, err = e.costs(ctx, m.Stages); err != nil {
 		return err
 	}
-	stats := Stats{Tuples: m.Tuples, Sampled: len(s.rows), Distributions: s.distributions(), CostPer1000: per1000(m.Cost, m.Tuples)}
+	stats := Stats{Tuples: m.Tuples, Sampled: len(s.rows), Distributions: s.distributions(), Licenses: licenses, CostPer1000: per1000(m.Cost, m.Tuples)}
 	if err := writeJSON(ctx, e.Out, StatsName, stats); err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func Write(ctx context.Context, env Env) (Result, error) {
 		return Result{}, err
 	}
 	m := &Manifest{SchemaVersion: dataset.SchemaVersion, Micodata: env.Version, Fingerprint: p.fingerprint, Plan: p.digest, Dataset: id,
-		Settings: env.Settings, AudioRate: p.audioRate, Counts: p.stages, Notes: p.notes, Models: env.Models}
+		Settings: env.Settings, AudioRate: p.audioRate, Counts: p.stages, LeftOut: p.leftOut, Notes: p.notes, Models: env.Models}
 	if env.Version != version {
 		m.Notes = append(m.Notes, fmt.Sprintf("tuples were taken out by micodata %s", version))
 	}
