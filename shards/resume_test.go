@@ -303,11 +303,15 @@ func (b *between) Create(ctx context.Context, name string, mode storage.Mode) (s
 // Of two runs that write different sets into one folder at once, the one that began
 // last may end well, and no other does.
 func TestTwoSetsAtOnce(t *testing.T) {
+	env := manyShards(t)
+	write(t, env)
+	other := env
+	other.ShardBytes, other.Out = 2*env.ShardBytes, local(t)
+	write(t, other)
+	wantEnv, wantOther := files(t, env.Out), files(t, other.Out)
 	for n := 1; ; n++ {
-		env := manyShards(t)
-		out := env.Out
-		other := env
-		other.ShardBytes *= 2
+		out := local(t)
+		other.Out = out
 		ran := false
 		env.Out = &between{out, n, func() {
 			ran = true
@@ -322,13 +326,11 @@ func TestTwoSetsAtOnce(t *testing.T) {
 			}
 			break
 		}
-		got, set := files(t, out), other
+		got, want := files(t, out), wantOther
 		if err == nil { // it began last after all
-			set = env
+			want = wantEnv
 		}
-		set.Out = local(t)
-		write(t, set)
-		if want := files(t, set.Out); !maps.EqualFunc(got, want, bytes.Equal) {
+		if !maps.EqualFunc(got, want, bytes.Equal) {
 			t.Errorf("before write %d: %v: files are %q", n, err, slices.Sorted(maps.Keys(got)))
 		}
 	}
