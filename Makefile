@@ -100,9 +100,9 @@ bench-write: setup $(VENV)/ready
 bench-read: setup build $(S3) $(READERS)/ready
 	$(READERS)/bin/python tools/bench/read/read.py bin/micodata $(SAMPLES)
 
-# 50 times kill -9 while a set is written to S3 over a bad connection.
+# 50 times kill -9 while a set is written to S3 over a bad connection, and 10 times one whose shards are uploaded in parts.
 soak: setup setup-s3
-	TEST_KILLS=50 go test ./cmd/micodata -run KilledOnS3 -count 1 -v
+	TEST_KILLS=50 go test ./cmd/micodata -run KilledOnS3 -count 1 -timeout 60m -v
 
 fuzz:
 	tools/fuzz.sh 30s
