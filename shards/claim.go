@@ -36,7 +36,7 @@ type OtherSetError struct {
 }
 
 func (e *OtherSetError) Error() string {
-	return fmt.Sprintf("%s is a finished set made otherwise: %s (leave the setting out, or name another folder)", e.Path, strings.Join(e.Differences, "; "))
+	return fmt.Sprintf("%s is a finished set made otherwise: %s (ask for the same, or name another folder)", e.Path, strings.Join(e.Differences, "; "))
 }
 
 // ForeignError says that the output folder holds files of a set's names that
