@@ -119,8 +119,11 @@ func (r *Runtime) Select(name string) (devices []Device, note string, err error)
 	return devices, "", nil
 }
 
-// noSuchDevice are the words by which CUDA says that there are not as many GPUs.
-const noSuchDevice = "invalid device ordinal"
+// noSuchDevice tells the words by which CUDA, or ONNX Runtime before it asks CUDA,
+// says that there are not as many GPUs.
+func noSuchDevice(text string) bool {
+	return strings.Contains(text, "invalid device ordinal") || strings.Contains(text, "Invalid device ID: ")
+}
 
 // gpus lists the GPUs on which a model ran just now, and notes those that are
 // broken; none is an error, why not.
@@ -135,7 +138,7 @@ func (r *Runtime) gpus(kind string) (devices []Device, note string, err error) {
 		if err == nil {
 			err = why
 		}
-		if r.noCUDA != nil || strings.Contains(message(why), noSuchDevice) {
+		if r.noCUDA != nil || noSuchDevice(message(why)) {
 			break
 		}
 		note = cmp.Or(note, fmt.Sprintf("%s is left out: %s", d, message(why)))
@@ -203,10 +206,13 @@ func message(err error) string {
 }
 
 // outOfMemory are the words by which ONNX Runtime 1.27's CPU and CUDA
-// allocators, cuBLAS and cuDNN report that; its error code is not passed on.
+// allocators and CUDA's libraries report that, these by names of statuses
+// (CUBLAS_STATUS_ALLOC_FAILED, CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED),
+// or by what their numbers mean: cuBLAS from CUDA 13 gives a sentence for a name.
 var outOfMemory = []string{
 	"Failed to allocate memory", "bad_alloc", "bad allocation", "out of memory", "Available memory of",
-	"CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+	"ALLOC_FAILED", "ALLOCATION_FAILED",
+	"CUDA failure 2:", "CUBLAS failure 3:", "CUDNN failure 4003:", "CUFFT failure 2:",
 }
 
 // deviceLost are the words by which ONNX Runtime 1.27 reports any other failure

@@ -223,18 +223,39 @@ func TestCloseWaitsAndThenRefuses(t *testing.T) {
 // helps, or nothing.
 func TestFaults(t *testing.T) {
 	for text, want := range map[string]error{
-		"CUDNN_FE failure 11: CUDNN_BACKEND_API_FAILED ; GPU=0":                        ErrDeviceLost,
-		"CUDA failure 700: an illegal memory access was encountered ; GPU=0":           ErrDeviceLost,
-		"CUBLAS failure 13: CUBLAS_STATUS_EXECUTION_FAILED ; GPU=0":                    ErrDeviceLost,
-		"CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0":                         ErrOutOfMemory,
-		"Failed to allocate memory for requested buffer of size 8":                     ErrOutOfMemory,
-		"Non-zero status code returned while running Conv node. Input channels C is 4": nil,
+		"CUDNN_FE failure 11: CUDNN_BACKEND_API_FAILED ; GPU=0":              ErrDeviceLost,
+		"CUDA failure 700: an illegal memory access was encountered ; GPU=0": ErrDeviceLost,
+		"CUBLAS failure 13: CUBLAS_STATUS_EXECUTION_FAILED ; GPU=0":          ErrDeviceLost,
+		"CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0":               ErrOutOfMemory,
+		"CUBLAS failure 3: the resource allocation failed ; GPU=0 ; hostname=vm ; file=/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_stream_handle.cc ; line=78 ; expr=cublasCreate(&cublas_handle_);": ErrOutOfMemory,
+		"CUBLAS failure 13: the function failed to launch on the GPU ; GPU=0":        ErrDeviceLost,
+		"CUDA failure 2: out of memory ; GPU=0 ; expr=cudaStreamCreate(&stream);":    ErrOutOfMemory,
+		"CUDA failure 209: no kernel image is available for execution on the device": ErrDeviceLost,
+		"CUDNN failure 4003: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED":   ErrOutOfMemory,
+		"CUDNN failure 5000: CUDNN_STATUS_EXECUTION_FAILED ; GPU=0":                  ErrDeviceLost,
+		"CUFFT failure 2: CUFFT_ALLOC_FAILED ; GPU=0":                                ErrOutOfMemory,
+		"Failed to allocate memory for requested buffer of size 8":                   ErrOutOfMemory,
+		"Non-zero status code returned while running Conv node. Name:'/neck/convs.0/Conv' Status Message: Failed to allocate memory for requested buffer of size 9271771136": ErrOutOfMemory,
+		"Non-zero status code returned while running Conv node. Input channels C is 4":                                                                                       nil,
 	} {
 		err := fault("run", errors.New(text))
 		for _, kind := range []error{ErrDeviceLost, ErrOutOfMemory} {
 			if errors.Is(err, kind) != (kind == want) {
 				t.Errorf("%q gave %v", text, err)
 			}
+		}
+	}
+}
+
+// A GPU that isn't there ends the search; one that is there and broken is left out.
+func TestNoSuchDevice(t *testing.T) {
+	for text, want := range map[string]bool{
+		"[ONNXRuntimeError] : 1 : FAIL : provider_options_utils.h:187 Parse Failed to parse provider option \"device_id\": cuda_execution_provider_info.cc:68 operator() Invalid device ID: 1, must be between 0 (inclusive) and 1 (exclusive).": true,
+		"CUDA failure 101: invalid device ordinal ; GPU=0 ; expr=cudaSetDevice(info_.device_id);": true,
+		"CUDA failure 209: no kernel image is available for execution on the device ; GPU=1":      false,
+	} {
+		if noSuchDevice(text) != want {
+			t.Errorf("%q: %v, want %v", text, !want, want)
 		}
 	}
 }
