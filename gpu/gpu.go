@@ -106,6 +106,9 @@ type SessionOptions struct {
 	// 1: results are then the same on every machine of one kind, and work is
 	// spread by running several inputs at once.
 	Threads int
+	// Half says that the model computes in half precision, so that a GPU need not
+	// keep more bits anywhere.
+	Half bool
 	// Outputs are the outputs to compute, by name; nil for all. What only the
 	// others need is not computed.
 	Outputs []string

@@ -105,14 +105,19 @@ func (d *device) revive(losses int, why error) error {
 // callers get.
 func (d *device) run(batch []*row) (tried, rest []*row, err error) {
 	for len(batch) > 0 {
-		some := batch[:min(len(batch), d.limit(batch[0].shape))]
-		outputs, err := d.try(some, d.alone.RLocker())
-		if errors.Is(err, ErrOutOfMemory) && len(some) > 1 {
-			d.fits(some[0].shape, (len(some)+1)/2)
+		limit := d.limit(batch[0].shape)
+		some := batch[:min(len(batch), limit)]
+		size := len(some)
+		if d.pool.options.Full {
+			size = limit
+		}
+		outputs, err := d.try(some, size, d.alone.RLocker())
+		if errors.Is(err, ErrOutOfMemory) && size > 1 {
+			d.fits(some[0].shape, (size+1)/2)
 			continue
 		}
 		if errors.Is(err, ErrOutOfMemory) { // another lane's rows may lie there
-			outputs, err = d.try(some, &d.alone)
+			outputs, err = d.try(some, size, &d.alone)
 		}
 		if errors.Is(err, ErrDeviceLost) {
 			return some, batch[len(some):], fmt.Errorf("%s: %w", d.runner.Device(), err)
@@ -129,13 +134,13 @@ func (d *device) run(batch []*row) (tried, rest []*row, err error) {
 	return nil, nil, nil
 }
 
-// try runs a batch, and shares the device's time among its rows.
-func (d *device) try(batch []*row, memory sync.Locker) (outputs map[string]Tensor, err error) {
+// try runs a batch, filled up to size, and shares the device's time among its rows.
+func (d *device) try(batch []*row, size int, memory sync.Locker) (outputs map[string]Tensor, err error) {
 	memory.Lock()
 	defer memory.Unlock()
 	ctx, stop := whileWanted(d.pool.ctx, batch)
 	defer stop()
-	inputs := join(batch)
+	inputs := join(batch, size)
 	spent := d.busy.begin()
 	outputs, err = d.runner.Run(ctx, inputs)
 	share := spent() / time.Duration(len(batch))
@@ -146,8 +151,8 @@ func (d *device) try(batch []*row, memory sync.Locker) (outputs map[string]Tenso
 		return nil, err
 	}
 	for name, t := range outputs {
-		if len(t.Shape) == 0 || t.Shape[0] != int64(len(batch)) {
-			return nil, fmt.Errorf("output %q has shape %v for %d rows", name, t.Shape, len(batch))
+		if len(t.Shape) == 0 || t.Shape[0] != int64(size) {
+			return nil, fmt.Errorf("output %q has shape %v for %d rows", name, t.Shape, size)
 		}
 	}
 	return outputs, nil
@@ -174,22 +179,27 @@ func whileWanted(parent context.Context, batch []*row) (context.Context, func())
 	}
 }
 
-// join makes one tensor an input of those of the rows.
-func join(batch []*row) map[string]Tensor {
-	if len(batch) == 1 {
+// join makes one tensor an input of those of the rows, and repeats the first up to
+// size.
+func join(batch []*row, size int) map[string]Tensor {
+	if size == 1 {
 		return batch[0].inputs
 	}
 	inputs := make(map[string]Tensor, len(batch[0].inputs))
 	for name, first := range batch[0].inputs {
-		t := Tensor{Shape: append([]int64{int64(len(batch))}, first.Shape[1:]...)}
+		t := Tensor{Shape: append([]int64{int64(size)}, first.Shape[1:]...)}
 		if first.Int64 != nil {
-			t.Int64 = make([]int64, 0, len(batch)*len(first.Int64))
+			t.Int64 = make([]int64, 0, size*len(first.Int64))
 		} else {
-			t.Data = make([]float32, 0, len(batch)*len(first.Data))
+			t.Data = make([]float32, 0, size*len(first.Data))
 		}
-		for _, r := range batch {
-			t.Data = append(t.Data, r.inputs[name].Data...)
-			t.Int64 = append(t.Int64, r.inputs[name].Int64...)
+		for i := range size {
+			one := first
+			if i < len(batch) {
+				one = batch[i].inputs[name]
+			}
+			t.Data = append(t.Data, one.Data...)
+			t.Int64 = append(t.Int64, one.Int64...)
 		}
 		inputs[name] = t
 	}

@@ -40,8 +40,11 @@ type PoolOptions struct {
 	// Wait is how long a row waits on an idle device for others to join it; default
 	// none. Rows that come while all devices are busy wait for those anyway.
 	Wait time.Duration
-	// Runs is how many runs a device has in work at once; default 1. A second
-	// copies its rows while the first one computes.
+	// Full runs as many rows as fit at each run, the first again for those that are
+	// not there: on a GPU a run of another size costs a search for the way to compute
+	// each convolution, which takes longer than many runs.
+	Full bool
+	// Runs is how many runs a device has in work at once; default 1.
 	Runs int
 	// Accounts are what [WithMeter] reads; nil for none.
 	Accounts *Accounts
@@ -78,6 +81,7 @@ type row struct {
 	shape  string          // rows of one shape share a run
 	inputs map[string]Tensor
 	ripe   bool // it waits no longer for others
+	alone  bool // it shares no run
 	tries  int
 	done   chan struct{} // closed when outputs or err is set
 	output map[string]Tensor
@@ -203,7 +207,7 @@ func (p *Pool) retry(rows []*row, why error) {
 			r.end(nil, why)
 			continue
 		}
-		r.ripe, r.shape = true, fmt.Sprintf("%s alone %p", r.shape, r)
+		r.ripe, r.alone = true, true
 		again = append(again, r)
 	}
 	p.requeue(again)
@@ -259,9 +263,14 @@ func (p *Pool) take(limit func(shape string) int) []*row {
 func (p *Pool) oldest(most func(shape string) int) []*row {
 	byShape := map[string][]*row{}
 	for _, r := range p.queue {
-		byShape[r.shape] = append(byShape[r.shape], r)
+		if !r.alone {
+			byShape[r.shape] = append(byShape[r.shape], r)
+		}
 	}
 	for _, r := range p.queue {
+		if r.alone {
+			return []*row{r}
+		}
 		batch := byShape[r.shape]
 		if limit := most(r.shape); len(batch) >= limit || batch[0].ripe {
 			return batch[:min(limit, len(batch))]

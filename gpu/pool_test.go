@@ -201,6 +201,43 @@ func TestPoolRemembersWhatFits(t *testing.T) {
 	}
 }
 
+// A full run has as many rows as fit, however few there are, and its callers get
+// theirs.
+func TestPoolFillsRunsUp(t *testing.T) {
+	b := &bench{before: func(rows int) error {
+		if rows > 2 {
+			return ErrOutOfMemory
+		}
+		return nil
+	}}
+	if err := pileUp(t, 3, PoolOptions{Batch: 8, Full: true}, b); err != nil {
+		t.Fatal(err)
+	}
+	if want := []int{8, 4, 2, 8, 4, 2, 2}; !slices.Equal(b.batches, want) { // one row of a shape, then three of another
+		t.Errorf("runs of %v rows, want %v", b.batches, want)
+	}
+
+	// One that its device did not survive, too, and no more of them than fit.
+	var runs atomic.Int32
+	again := revivable{&bench{revive: func() error { return nil }}}
+	again.before = func(rows int) error {
+		switch {
+		case rows > 2:
+			return ErrOutOfMemory
+		case runs.Add(1) == 1:
+			return ErrDeviceLost
+		}
+		return nil
+	}
+	p := pool(t, PoolOptions{Batch: 4, Full: true, Wait: time.Hour}, again)
+	if err := errors.Join(runAll(t, p, 4)...); err != nil {
+		t.Fatal(err)
+	}
+	if want := []int{4, 2, 2, 2, 2}; !slices.Equal(again.batches[:min(5, len(again.batches))], want) || slices.Max(again.batches[1:]) != 2 {
+		t.Errorf("runs of %v rows, want %v", again.batches, want)
+	}
+}
+
 // A device that is lost takes nobody with it while another is there.
 func TestPoolLosesADevice(t *testing.T) {
 	lost := &bench{device: Device{CUDA, 0}, before: func(int) error { return fmt.Errorf("run: %w", ErrDeviceLost) }}

@@ -20,12 +20,13 @@ import (
 // Session is a model on a device. Run may be called from several goroutines.
 type Session struct {
 	path    string
-	device  Device
+	options SessionOptions
 	inputs  []IO
 	outputs []IO // those that Run computes
 
-	mu      sync.RWMutex // Run reads, Close writes
-	session *ort.DynamicAdvancedSession
+	mu      sync.RWMutex                // runs read; what loads and frees the model writes
+	session *ort.DynamicAdvancedSession // nil: closed, or freed to be loaded anew
+	closed  bool
 }
 
 // NewSession loads a model from a file (weights outside of it are found beside
@@ -48,15 +49,46 @@ func (r *Runtime) NewSession(path string, o SessionOptions) (*Session, error) {
 			outputs = append(outputs, all[i])
 		}
 	}
-	options, err := newOptions(o)
+	s := &Session{path: path, options: o, inputs: inputs, outputs: outputs}
+	if err := s.load(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// load loads the model where it is not.
+func (s *Session) load() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return ErrClosed
+	case s.session != nil:
+		return nil
+	}
+	options, err := newOptions(s.options)
 	if err != nil {
-		return nil, fault("set up "+o.Device.String(), err)
+		return fault("set up "+s.options.Device.String(), err)
 	}
-	session, err := ort.NewDynamicAdvancedSession(path, names(inputs), names(outputs), options)
+	session, err := ort.NewDynamicAdvancedSession(s.path, names(s.inputs), names(s.outputs), options)
 	if err = errors.Join(err, options.Destroy()); err != nil {
-		return nil, fault("load model "+path, err)
+		return fault("load model "+s.path, err)
 	}
-	return &Session{path: path, device: o.Device, inputs: inputs, outputs: outputs, session: session}, nil
+	s.session = session
+	return nil
+}
+
+// unload frees the model, so that the next run loads it anew: all memory that runs
+// took is kept for those to come, in pieces as those needed them, and nothing else
+// gives it back to the device.
+func (s *Session) unload(session *ort.DynamicAdvancedSession) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.session != session { // another run has done so
+		return nil
+	}
+	s.session = nil
+	return session.Destroy()
 }
 
 // describe reads a model's inputs and outputs by loading it as cheaply as the
@@ -134,24 +166,42 @@ func configure(options *ort.SessionOptions, o SessionOptions) error {
 			return err
 		}
 	}
-	return appendCUDA(options, o.Device)
-}
-
-func appendCUDA(options *ort.SessionOptions, d Device) error {
-	cuda, err := ort.NewCUDAProviderOptions()
-	if err != nil {
+	// A pattern is one more piece of memory as large as all of a run's tensors, for
+	// every size of batch, and no other run may have it after that one.
+	if err := options.SetMemPattern(false); err != nil {
 		return err
 	}
-	err = cuda.Update(map[string]string{
-		"device_id": strconv.Itoa(d.ID),
-		// The default, EXHAUSTIVE, picks each convolution's algorithm by timing
-		// it, so that two runs may differ in their last bits.
+	return appendCUDA(options, o)
+}
+
+// cudaOptions are the CUDA provider's options. It heeds no limit of what a
+// convolution may work in (cudnn_conv_use_max_workspace): ONNX Runtime 1.27 asks
+// cuDNN's frontend for its first choice, whatever that takes.
+func cudaOptions(o SessionOptions) map[string]string {
+	options := map[string]string{
+		"device_id": strconv.Itoa(o.Device.ID),
+		// cuDNN's heuristics of mode A. EXHAUSTIVE, the default, is mode B, which takes
+		// longer to choose and was not faster; DEFAULT is what is left where both fail.
 		"cudnn_conv_algo_search": "HEURISTIC",
 		// TF32 keeps 10 bits of mantissa: too few for 16-bit depth.
 		"use_tf32": "0",
 		// The default doubles, and leaves nothing to the models beside.
 		"arena_extend_strategy": "kSameAsRequested",
-	})
+	}
+	if o.Half {
+		// Without it ONNX Runtime keeps convolutions of any type off the tensor cores,
+		// and half precision has 10 bits anyway.
+		options["use_tf32"] = "1"
+	}
+	return options
+}
+
+func appendCUDA(options *ort.SessionOptions, o SessionOptions) error {
+	cuda, err := ort.NewCUDAProviderOptions()
+	if err != nil {
+		return err
+	}
+	err = cuda.Update(cudaOptions(o))
 	if err == nil {
 		err = options.AppendExecutionProviderCUDA(cuda)
 	}
@@ -190,7 +240,7 @@ func appendTensorRT(options *ort.SessionOptions, d Device) error {
 }
 
 // Device is where the model runs.
-func (s *Session) Device() Device { return s.device }
+func (s *Session) Device() Device { return s.options.Device }
 
 // Inputs lists what Run needs.
 func (s *Session) Inputs() []IO { return slices.Clone(s.inputs) }
@@ -201,8 +251,9 @@ func (s *Session) Outputs() []IO { return slices.Clone(s.outputs) }
 // Run computes the session's outputs. Inputs are read and not kept; outputs
 // belong to the caller. When ctx is done the run is stopped at its next node
 // and ctx's error returned. Errors wrap [ErrOutOfMemory] or [ErrDeviceLost] where
-// that is the reason.
-func (s *Session) Run(ctx context.Context, inputs map[string]Tensor) (_ map[string]Tensor, err error) {
+// that is the reason. A run that found no memory frees all that the session holds,
+// and the next one loads the model anew.
+func (s *Session) Run(ctx context.Context, inputs map[string]Tensor) (map[string]Tensor, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -210,10 +261,24 @@ func (s *Session) Run(ctx context.Context, inputs map[string]Tensor) (_ map[stri
 		return nil, fmt.Errorf("model %s has inputs %q, got %d", s.path, names(s.inputs), len(inputs))
 	}
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.session == nil {
-		return nil, ErrClosed
+	for s.session == nil {
+		s.mu.RUnlock()
+		if err := s.load(); err != nil {
+			return nil, err
+		}
+		s.mu.RLock()
 	}
+	session := s.session
+	outputs, err := s.compute(ctx, inputs)
+	s.mu.RUnlock()
+	if errors.Is(err, ErrOutOfMemory) {
+		err = errors.Join(err, s.unload(session))
+	}
+	return outputs, err
+}
+
+// compute is Run on a model that stays loaded meanwhile.
+func (s *Session) compute(ctx context.Context, inputs map[string]Tensor) (_ map[string]Tensor, err error) {
 	// The library reads the inputs' memory where it lies.
 	var pinned runtime.Pinner
 	defer pinned.Unpin()
@@ -304,6 +369,7 @@ func destroy(values []ort.Value) error {
 func (s *Session) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.closed = true
 	if s.session == nil {
 		return nil
 	}

@@ -157,6 +157,39 @@ func TestOutOfMemoryIsRecognised(t *testing.T) {
 	}
 }
 
+// A smaller batch is tried on an empty device: what the run before took is given
+// back, and the model loaded anew.
+func TestOutOfMemoryFreesTheModel(t *testing.T) {
+	s := load(t, "huge.onnx", SessionOptions{})
+	in := map[string]Tensor{"x": {Shape: []int64{1}, Data: []float32{1}}}
+	for range 2 {
+		if _, err := s.Run(context.Background(), in); !errors.Is(err, ErrOutOfMemory) {
+			t.Fatalf("got %v, want ErrOutOfMemory", err)
+		}
+		if s.session != nil {
+			t.Error("the session keeps its memory")
+		}
+	}
+	if err := s.load(); err != nil || s.session == nil {
+		t.Errorf("it can't be loaded again: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Run(context.Background(), in); !errors.Is(err, ErrClosed) {
+		t.Errorf("a closed session gave %v", err)
+	}
+}
+
+func TestOptionsOfCUDA(t *testing.T) {
+	for half, tf32 := range map[bool]string{false: "0", true: "1"} {
+		got := cudaOptions(SessionOptions{Device: Device{CUDA, 3}, Half: half})
+		if got["use_tf32"] != tf32 || got["device_id"] != "3" {
+			t.Errorf("half %v: %v", half, got)
+		}
+	}
+}
+
 func TestRunEndsWithItsContext(t *testing.T) {
 	s := load(t, "endless.onnx", SessionOptions{})
 	in := map[string]Tensor{"x": {Shape: []int64{1}, Data: []float32{1}}}

@@ -243,8 +243,10 @@ func (l *loader) pool(ctx context.Context, file string, outputs []string, rows m
 	}
 	o := gpu.PoolOptions{Batch: batchSize(l.card, l.options, l.onGPU), Runs: l.options.Workers}
 	if l.onGPU {
-		// A second run copies its pictures while the first one computes.
-		o.Runs, o.Wait, o.Accounts = 2, batchWait, l.accounts
+		// One run at once, so that each finds the memory of the one before as that left
+		// it: two beside each other cut it up until there is none. While one of a
+		// model's networks computes another copies.
+		o.Runs, o.Full, o.Wait, o.Accounts = 1, true, batchWait, l.accounts
 	}
 	if in := sessions[0].Inputs(); len(in) > 0 && len(in[0].Shape) > 0 && in[0].Shape[0] == 1 {
 		o.Batch = 1 // exported for one picture
@@ -256,22 +258,20 @@ func (l *loader) pool(ctx context.Context, file string, outputs []string, rows m
 	return p, nil
 }
 
-// warmUp runs a GPU's sessions once for the smallest and the largest batch, so
-// that what is chosen and compiled at the first run does not hold up the first
-// pictures. A batch that does not fit is found again, and halved, by the pool.
+// warmUp runs a GPU's sessions once, so that what is chosen and compiled at the
+// first run does not hold up the first pictures. A batch that does not fit is found
+// again, and halved, by the pool.
 func (l *loader) warmUp(ctx context.Context, sessions []gpu.Runner, batch int, rows map[string][]int64) error {
 	if !l.onGPU {
 		return nil
 	}
 	for _, s := range sessions {
-		for _, n := range []int64{1, int64(batch)} {
-			inputs, ok := zeros(s.Inputs(), n, rows)
-			if !ok {
-				return nil // of any size: what comes is not known
-			}
-			if _, err := s.Run(ctx, inputs); err != nil && !errors.Is(err, gpu.ErrOutOfMemory) {
-				return err
-			}
+		inputs, ok := zeros(s.Inputs(), int64(batch), rows)
+		if !ok {
+			return nil // of any size: what comes is not known
+		}
+		if _, err := s.Run(ctx, inputs); err != nil && !errors.Is(err, gpu.ErrOutOfMemory) {
+			return err
 		}
 	}
 	return ctx.Err()
