@@ -230,9 +230,13 @@ func (l *loader) pool(ctx context.Context, file string, outputs []string, rows m
 	if !ok {
 		return nil, fmt.Errorf("model %s: file %q is not among its files", l.card.Name, file)
 	}
+	half, err := l.card.Half(f)
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", l.card.Name, err)
+	}
 	var sessions []gpu.Runner
 	for _, d := range l.devices {
-		s, err := l.session(ctx, l.card.FilePath(f), gpu.SessionOptions{Device: d, Threads: l.options.Threads, Outputs: outputs})
+		s, err := l.session(ctx, l.card.FilePath(f), gpu.SessionOptions{Device: d, Threads: l.options.Threads, Half: half, Outputs: outputs})
 		if err != nil {
 			for _, s := range sessions {
 				err = errors.Join(err, s.Close())

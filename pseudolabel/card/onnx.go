@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -15,6 +16,8 @@ import (
 type graph struct {
 	outputs  []string
 	external []string // files beside it that hold weights, as it names them
+	half     uint64   // values of tensors in float16 or bfloat16
+	single   uint64   // in float32
 }
 
 // add notes a name once.
@@ -42,8 +45,7 @@ type message struct {
 // The kinds of message that tensors may lie in, of onnx.proto.
 var modelMessage = func() *message {
 	var (
-		entry     = &message{took: takeEntry}
-		tensor    = &message{fields: map[uint64]*message{13: entry}}
+		tensor    = &message{took: takeTensor}
 		sparse    = &message{fields: map[uint64]*message{1: tensor, 2: tensor}}
 		attribute = &message{}
 		node      = &message{fields: map[uint64]*message{5: attribute}}
@@ -125,6 +127,32 @@ func takeOutput(g *graph, m reader) error {
 	})
 }
 
+// takeTensor counts a tensor's values by their type, and reads where they are if
+// not here.
+func takeTensor(g *graph, m reader) error {
+	values, kind := uint64(1), uint64(0)
+	err := m.walk(func(number, value uint64) {
+		switch number {
+		case 1: // a dimension
+			values *= min(value, math.MaxUint64/max(values, 1))
+		case 2:
+			kind = value
+		}
+	}, func(number uint64, m reader) error {
+		if number != 13 {
+			return nil
+		}
+		return takeEntry(g, m)
+	})
+	switch kind {
+	case 1:
+		g.single += values
+	case 10, 16:
+		g.half += values
+	}
+	return err
+}
+
 // takeEntry reads a key and its value of where a tensor's values are.
 func takeEntry(g *graph, m reader) error {
 	var key, value string
@@ -191,6 +219,11 @@ func (r reader) varint() (uint64, error) {
 // fields calls do with each field that is a message, a text or bytes, and skips
 // what do leaves of it.
 func (r reader) fields(do func(number uint64, m reader) error) error {
+	return r.walk(func(_, _ uint64) {}, do)
+}
+
+// walk is fields, and calls whole with each field that is a whole number.
+func (r reader) walk(whole func(number, value uint64), do func(number uint64, m reader) error) error {
 	for r.src.at < r.end {
 		tag, err := r.varint()
 		if err != nil {
@@ -199,9 +232,11 @@ func (r reader) fields(do func(number uint64, m reader) error) error {
 		number, to := tag>>3, r.src.at
 		switch tag & 7 {
 		case 0:
-			if _, err := r.varint(); err != nil {
+			value, err := r.varint()
+			if err != nil {
 				return err
 			}
+			whole(number, value)
 			continue
 		case 1:
 			to += 8
@@ -258,6 +293,16 @@ func disguise(begin string) (problem string) {
 		return "is a web page: a download of it went wrong, get it again"
 	}
 	return ""
+}
+
+// Half tells a network's file whose weights are in half precision, most of them at
+// least. Errors: of reading it; [Card.Verify] tells a file that is no network's.
+func (c *Card) Half(file File) (bool, error) {
+	g, err := readGraph(c.FilePath(file))
+	if err != nil {
+		return false, err
+	}
+	return g.half > g.single, nil
 }
 
 // verifyGraph compares a network's file with the card: its outputs, and that all

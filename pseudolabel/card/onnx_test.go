@@ -75,6 +75,41 @@ func TestGraph(t *testing.T) {
 	}
 }
 
+// typed is a tensor of a type, with these dimensions and no values.
+func typed(kind byte, dims ...byte) string {
+	t := "\x10" + string(kind)
+	for _, d := range dims {
+		t += "\x08" + string(d)
+	}
+	return t
+}
+
+func TestHalf(t *testing.T) {
+	const float32s, int64s, float16s, bfloat16s = 1, 7, 10, 16
+	for name, c := range map[string]struct {
+		data string
+		want bool
+	}{
+		"fp32":                   {network(field(5, typed(float32s, 64, 3))), false},
+		"fp16":                   {network(field(5, typed(float16s, 64, 3))), true},
+		"bf16":                   {network(field(5, typed(bfloat16s, 64, 3))), true},
+		"a constant of fp32":     {network(field(5, typed(float16s, 64, 3)), field(1, field(5, field(5, typed(float32s, 2))))), true},
+		"a constant of fp16":     {network(field(5, typed(float32s, 64, 3)), field(5, typed(float16s))), false},
+		"weights beside":         {network(field(5, typed(float16s, 9)+outside("w.data"))), true},
+		"shapes are no weights":  {network(field(5, typed(int64s, 99)), field(5, typed(float16s, 9))), true},
+		"more than can be there": {network(field(5, typed(float32s, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127)), field(5, typed(float16s, 9))), false},
+	} {
+		file := filepath.Join(t.TempDir(), "net.onnx")
+		if err := os.WriteFile(file, []byte(c.data), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		m := &Card{Dir: filepath.Dir(file)}
+		if half, err := m.Half(File{Path: "net.onnx"}); err != nil || half != c.want {
+			t.Errorf("%s: %v (%v), want %v", name, half, err, c.want)
+		}
+	}
+}
+
 func FuzzGraph(f *testing.F) {
 	f.Add([]byte(network(field(5, outside("w.data")))))
 	f.Add([]byte(network(field(1, field(5, field(6, field(5, outside("w"))))))))
