@@ -13,7 +13,7 @@ V2D     := $(CACHE)/video2dataset-venv
 EXPORT  := $(CACHE)/export-venv
 SAMPLES := testdata/media
 
-.PHONY: setup setup-gpu setup-s3 build test unit tidy lint nocgo consumers test-consumers demo bench bench-label bench-read bench-write bench-video2dataset parity soak fuzz golden export-env test-export clean
+.PHONY: setup setup-gpu setup-s3 build test unit test-gpu tidy lint nocgo consumers test-consumers demo bench bench-label bench-read bench-write bench-video2dataset parity soak fuzz golden export-env test-export clean
 
 # go knows what has changed, embedded models and templates too.
 build:
@@ -51,6 +51,10 @@ nocgo:
 
 unit:
 	go test -race -timeout 40m ./...
+
+# What runs models, on a GPU of this machine.
+test-gpu: setup setup-gpu
+	TEST_DEVICE=cuda go test -count 1 ./gpu ./pseudolabel/...
 
 # Finished sets, read by the examples: what needs no PyTorch, from a folder and from S3.
 consumers: build $(S3) $(VENV)/ready
@@ -129,7 +133,7 @@ test-export: export-env
 parity: setup build export-env
 	cd tools/export && $(EXPORT)/bin/python -W ignore parity.py ../../bin/micodata
 
-# Depth and normals: PyTorch, ONNX Runtime and the whole labeler, on this machine's CPU and GPU (some 20 minutes on a CPU).
+# Depth and normals: PyTorch, ONNX Runtime and the whole labeler, on this machine's GPU, or its CPU if it has none (some 20 minutes).
 bench-label: setup build export-env
 	tools/bench/label/run.sh $(EXPORT)/bin/python $(CACHE)/bench
 

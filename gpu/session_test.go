@@ -3,6 +3,7 @@
 package gpu
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -23,6 +24,17 @@ func open(t *testing.T) *Runtime {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// testDevice is where tests of what each device must do run: the CPU, unless
+// TEST_DEVICE names another (make test-gpu).
+func testDevice(t *testing.T) Device {
+	t.Helper()
+	devices, _, err := open(t).Select(cmp.Or(os.Getenv("TEST_DEVICE"), CPU))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return devices[0]
 }
 
 func load(t *testing.T, model string, o SessionOptions) *Session {
@@ -150,7 +162,7 @@ func TestBrokenModelIsOneLine(t *testing.T) {
 }
 
 func TestOutOfMemoryIsRecognised(t *testing.T) {
-	s := load(t, "huge.onnx", SessionOptions{})
+	s := load(t, "huge.onnx", SessionOptions{Device: testDevice(t)})
 	_, err := s.Run(context.Background(), map[string]Tensor{"x": {Shape: []int64{1}, Data: []float32{1}}})
 	if !errors.Is(err, ErrOutOfMemory) {
 		t.Errorf("128 TiB gave %v, want ErrOutOfMemory", err)
@@ -160,7 +172,7 @@ func TestOutOfMemoryIsRecognised(t *testing.T) {
 // A smaller batch is tried on an empty device: what the run before took is given
 // back, and the model loaded anew.
 func TestOutOfMemoryFreesTheModel(t *testing.T) {
-	s := load(t, "huge.onnx", SessionOptions{})
+	s := load(t, "huge.onnx", SessionOptions{Device: testDevice(t)})
 	in := map[string]Tensor{"x": {Shape: []int64{1}, Data: []float32{1}}}
 	for range 2 {
 		if _, err := s.Run(context.Background(), in); !errors.Is(err, ErrOutOfMemory) {

@@ -86,6 +86,7 @@ def checkpoint_of(path, family="omnidata", task="depth", tiny=True, seed=1, pref
 def test_dpt_twins(tmp_path, family, half):
     made("dpt.py", "--random-weights", "--tiny", "--family", family, "-o", tmp_path, "--name", "m", *["--fp16"] * half)
     folder = tmp_path / "m"
+    assert json.loads((folder / "parity.json").read_text())["bound_of_range"] == (0.1 if half else 1e-3)
     for r in parity_of(folder):
         assert r["relative"] < (0.02 if half else 2e-5), r
         assert r["std"] > 0.1 and r["most"] - r["least"] > 0.5, r  # neither constant nor dead

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -172,7 +173,14 @@ type bareRun struct {
 	session *gpu.Session
 	inputs  map[string]gpu.Tensor
 	times   int
+	turn    sync.Locker // of a run: on a GPU one at once, as the labeler has it
 }
+
+// anyTime lets runs be beside each other.
+type anyTime struct{}
+
+func (anyTime) Lock()   {}
+func (anyTime) Unlock() {}
 
 func openBare(o options) (*bareNetworks, error) {
 	c, err := card.Find(o.model, []string{o.dir})
@@ -188,19 +196,29 @@ func openBare(o options) (*bareNetworks, error) {
 		return nil, err
 	}
 	b := &bareNetworks{batch: max(1, o.batch), at: o.workers}
-	if devices[0].Kind != gpu.CPU {
-		b.batch, b.at = max(8, o.batch), 2
+	onGPU := devices[0].Kind != gpu.CPU
+	if onGPU && o.batch == 0 {
+		b.batch = 8
 	}
 	add := func(file string, times int, shapes map[string][]int64) error {
 		f, ok := c.File(file)
 		if !ok {
 			return fmt.Errorf("%s is not among the card's files", file)
 		}
-		s, err := rt.NewSession(c.FilePath(f), gpu.SessionOptions{Device: devices[0]})
+		half, err := c.Half(f)
 		if err != nil {
 			return err
 		}
-		b.runs = append(b.runs, bareRun{s, b.tensors(s, shapes), times})
+		s, err := rt.NewSession(c.FilePath(f), gpu.SessionOptions{Device: devices[0], Half: half})
+		if err != nil {
+			return err
+		}
+		var turn sync.Locker = anyTime{}
+		if onGPU {
+			turn = &sync.Mutex{}
+			b.at = len(b.runs) + 1 // each network has a batch
+		}
+		b.runs = append(b.runs, bareRun{s, b.tensors(s, shapes), times, turn})
 		return nil
 	}
 	if w := c.GeoWizard; w != nil {
@@ -261,7 +279,10 @@ func (b *bareNetworks) run(ctx context.Context, n int) error {
 		work.Go(func() error {
 			for _, r := range b.runs {
 				for range r.times {
-					if _, err := r.session.Run(ctx, r.inputs); err != nil {
+					r.turn.Lock()
+					_, err := r.session.Run(ctx, r.inputs)
+					r.turn.Unlock()
+					if err != nil {
 						return err
 					}
 				}
