@@ -33,11 +33,13 @@ type device struct {
 // serve is one of the device's lanes: it takes batches until the pool or the
 // device ends.
 func (d *device) serve() {
+	last := ""
 	for {
-		batch := d.pool.take(d.limit)
+		batch := d.pool.take(last, d.limit)
 		if batch == nil {
 			return
 		}
+		last = batch[0].shape
 		losses, gone := d.state()
 		if gone != nil { // another lane has found out meanwhile
 			d.pool.again(batch)

@@ -41,8 +41,10 @@ type PoolOptions struct {
 	// none. Rows that come while all devices are busy wait for those anyway.
 	Wait time.Duration
 	// Full runs as many rows as fit at each run, the first again for those that are
-	// not there: on a GPU a run of another size costs a search for the way to compute
-	// each convolution, which takes longer than many runs.
+	// not there: on a GPU a run of another shape costs a search for the way to compute
+	// each convolution, which takes longer than many runs. A device then also keeps to a
+	// shape while as many rows of it wait; others get their turn since callers wait
+	// for answers, and have so many rows in work and no more.
 	Full bool
 	// Runs is how many runs a device has in work at once; default 1.
 	Runs int
@@ -242,12 +244,13 @@ func (p *Pool) ripen(r *row) {
 }
 
 // take waits for rows that share a run and takes them out of the queue, no more
-// than limit of their shape. It returns nil when the pool ends.
-func (p *Pool) take(limit func(shape string) int) []*row {
+// than limit of their shape; those of the shape last come first in full runs. It
+// returns nil when the pool ends.
+func (p *Pool) take(last string, limit func(shape string) int) []*row {
 	for {
 		p.mu.Lock()
 		p.queue = slices.DeleteFunc(p.queue, func(r *row) bool { return r.ctx.Err() != nil })
-		batch := p.oldest(limit)
+		batch := p.oldest(last, limit)
 		p.queue = slices.DeleteFunc(p.queue, func(r *row) bool { return slices.Contains(batch, r) })
 		change, closed := p.change, p.closed
 		p.mu.Unlock()
@@ -260,12 +263,15 @@ func (p *Pool) take(limit func(shape string) int) []*row {
 
 // oldest is the rows of the shape that waits longest of those of which there are
 // limit rows or the oldest waits no longer.
-func (p *Pool) oldest(most func(shape string) int) []*row {
+func (p *Pool) oldest(last string, most func(shape string) int) []*row {
 	byShape := map[string][]*row{}
 	for _, r := range p.queue {
 		if !r.alone {
 			byShape[r.shape] = append(byShape[r.shape], r)
 		}
+	}
+	if batch, limit := byShape[last], most(last); p.options.Full && len(batch) >= limit {
+		return batch[:limit]
 	}
 	for _, r := range p.queue {
 		if r.alone {

@@ -238,6 +238,45 @@ func TestPoolFillsRunsUp(t *testing.T) {
 	}
 }
 
+// Rows of two shapes that come in turns are run shape by shape where a change costs.
+func TestPoolKeepsToAShape(t *testing.T) {
+	for full, want := range map[bool][]int64{true: {1, 3, 3, 3, 2, 2, 2}, false: {1, 3, 2, 3, 2, 3, 2}} {
+		entered, gate := make(chan struct{}), make(chan struct{})
+		first := sync.OnceFunc(func() { close(entered); <-gate })
+		var shapes []int64
+		p := pool(t, PoolOptions{Batch: 2, Full: full}, runnerFunc{revivable{&bench{}}, func(in map[string]Tensor) error {
+			shapes = append(shapes, in["x"].Shape[1])
+			first()
+			return nil
+		}})
+		var all sync.WaitGroup
+		put := func(v ...float32) {
+			n := waiting(p)
+			all.Go(func() {
+				if _, err := p.Run(t.Context(), rowIn(v...)); err != nil {
+					t.Error(err)
+				}
+			})
+			for len(v) > 1 && waiting(p) == n { // in this order
+				time.Sleep(time.Millisecond)
+			}
+		}
+		put(1)
+		<-entered
+		for range 3 {
+			put(1, 2, 3)
+			put(1, 2, 3)
+			put(1, 2)
+			put(1, 2)
+		}
+		close(gate)
+		all.Wait()
+		if !slices.Equal(shapes, want) {
+			t.Errorf("full %v: runs of shapes %v, want %v", full, shapes, want)
+		}
+	}
+}
+
 // A device that is lost takes nobody with it while another is there.
 func TestPoolLosesADevice(t *testing.T) {
 	lost := &bench{device: Device{CUDA, 0}, before: func(int) error { return fmt.Errorf("run: %w", ErrDeviceLost) }}
