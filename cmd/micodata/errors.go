@@ -13,6 +13,7 @@ import (
 
 	"micodata/dataset"
 	"micodata/engine"
+	"micodata/shards"
 	"micodata/storage"
 )
 
@@ -79,6 +80,7 @@ func exitCode(err error) int {
 	var (
 		usage  *usageError
 		frozen *dataset.FrozenError
+		filter *shards.FilterError
 		store  *storage.Error
 	)
 	switch {
@@ -86,7 +88,7 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.Is(err, engine.ErrInterrupted), errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.As(err, &usage), errors.As(err, &frozen), isUsage(err):
+	case errors.As(err, &usage), errors.As(err, &frozen), errors.As(err, &filter), isUsage(err):
 		return exitUsage
 	case isMissing(err):
 		return exitMissing
