@@ -216,3 +216,39 @@ func TestInterruptCommitsAndResumes(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The second interrupt ends the process whatever it does, even where it does not
+// look up: here it waits for a settings file that nobody writes.
+func TestInterruptedTwiceEnds(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "micodata.yaml")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("micodata", "doctor", "--config", fifo)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var w *os.File
+	err := errors.New("not begun")
+	for begun := time.Now(); err != nil && time.Since(begun) < time.Minute; time.Sleep(10 * time.Millisecond) {
+		w, err = os.OpenFile(fifo, os.O_WRONLY|syscall.O_NONBLOCK, 0) // ENXIO until it reads
+	}
+	if err != nil {
+		t.Fatal(errors.Join(err, cmd.Process.Kill(), cmd.Wait()))
+	}
+	defer w.Close()
+	for range 2 {
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(300 * time.Millisecond) // two at once are one
+	}
+	second := time.Now()
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
+		t.Errorf("ended with %v", err)
+	}
+	if took := time.Since(second); took > lastGrace/2 {
+		t.Errorf("ended %v after the second interrupt", took)
+	}
+}

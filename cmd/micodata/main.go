@@ -30,7 +30,8 @@ func main() {
 
 // interrupts turns signals into what the work understands. While stages run, the
 // first SIGINT or SIGTERM lets them end and commit what they do, and begin
-// nothing; any other time, and the second time, it stops everything now.
+// nothing; any other time, and the second time, it stops everything now. What does
+// not stop ends with the process.
 type interrupts struct {
 	ctx    context.Context //nolint:containedctx // the one context that signals end
 	cancel context.CancelFunc
@@ -41,10 +42,14 @@ type interrupts struct {
 	wg     sync.WaitGroup
 }
 
-// lastGrace is how long everything may take to end after "now": what hangs on a
-// dead file system would otherwise never give the terminal back. It is safe to
-// die at any moment.
-const lastGrace = 10 * time.Second
+// How long everything may take to end after "now": what hangs on a dead file system,
+// or computes, would otherwise never give the terminal back. It is safe to die at any
+// moment. One who has said so twice waits no longer than temporary files and child
+// processes need to go.
+const (
+	lastGrace  = 10 * time.Second
+	twiceGrace = 2 * time.Second
+)
 
 func newInterrupts(parent context.Context) *interrupts {
 	ctx, cancel := context.WithCancel(parent)
@@ -59,16 +64,21 @@ func newInterrupts(parent context.Context) *interrupts {
 			return
 		}
 		close(in.stop)
-		if in.tell("finishing what is begun; interrupt again to stop now") {
-			select {
-			case <-signals:
-			case <-in.done:
-				return
-			}
+		var tooLong <-chan time.Time // never, while stages end
+		if !in.tell("finishing what is begun; interrupt again to stop now") {
+			cancel()
+			tooLong = time.After(lastGrace)
 		}
-		cancel()
 		select {
-		case <-time.After(lastGrace):
+		case <-signals:
+			cancel()
+		case <-tooLong:
+			os.Exit(exitInterrupted)
+		case <-in.done:
+			return
+		}
+		select {
+		case <-time.After(twiceGrace):
 			os.Exit(exitInterrupted)
 		case <-in.done:
 		}
