@@ -266,7 +266,7 @@ func TestDamagedPart(t *testing.T) {
 			t.Errorf("%s: %v", how, err)
 		}
 	}
-	ingest := damaged(s, PartName(StageIngest, 0), errors.New("x"))
+	ingest := Damaged(s, PartName(StageIngest, 0), errors.New("x"))
 	if !strings.HasSuffix(ingest.Error(), "(remove the file, and ingest with the same sources makes it again)") {
 		t.Error(ingest)
 	}

@@ -26,14 +26,14 @@ const (
 	maxFrozenBytes = 16 << 20
 )
 
-// VersionError says that a dataset has another layout than this program knows.
+// VersionError says that a dataset or a set has another layout than this program knows.
 type VersionError struct {
 	Path       string
 	Have, Want int // schema_version
 }
 
 func (e *VersionError) Error() string {
-	return fmt.Sprintf("%s has schema_version %d, this micodata reads %d: use the micodata that made the dataset, or make a new one", e.Path, e.Have, e.Want)
+	return fmt.Sprintf("%s has schema_version %d, this micodata reads %d: use the micodata that made it, or make a new one", e.Path, e.Have, e.Want)
 }
 
 // savedStage is a stage's own object.
@@ -226,7 +226,7 @@ func (f *Frozen) CheckPart(ctx context.Context, s storage.Store, stage string, p
 	}
 	defer r.Close()
 	if want := f.Stages[stage].Fingerprint; r.Info.Fingerprint != want {
-		return damaged(s, PartName(stage, part), fmt.Errorf("made with other settings than %s says (fingerprint %.12q, not %.12q)",
+		return Damaged(s, PartName(stage, part), fmt.Errorf("made with other settings than %s says (fingerprint %.12q, not %.12q)",
 			s.Path(frozenName), r.Info.Fingerprint, want))
 	}
 	return nil

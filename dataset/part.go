@@ -64,9 +64,9 @@ type PartReader[R any] struct {
 	object storage.Object
 }
 
-// damaged is the error of a part that is not what it should be: the storage's,
+// Damaged is the error of a part that is not what it should be: the storage's,
 // since parts are whole when they are committed.
-func damaged(s storage.Store, name string, err error) error {
+func Damaged(s storage.Store, name string, err error) error {
 	var own *storage.Error
 	if errors.As(err, &own) {
 		return err
@@ -99,14 +99,14 @@ func openPart[R any](ctx context.Context, s storage.Store, schema *table.Schema[
 	r, err := schema.NewReader(object, o)
 	if err != nil {
 		object.Close()
-		return nil, damaged(s, name, err)
+		return nil, Damaged(s, name, err)
 	}
 	info := PartInfo{Stage: r.Metadata(MetaStage), Fingerprint: r.Metadata(MetaFingerprint), List: r.Metadata(MetaList), Last: r.Metadata(MetaLast) == "true"}
 	info.Part, err = strconv.Atoi(r.Metadata(MetaPart))
 	if err != nil || info.Stage != stage || info.Part != part {
 		r.Close()
 		object.Close()
-		return nil, damaged(s, name, fmt.Errorf("it says of itself that it is part %q of %q", r.Metadata(MetaPart), info.Stage))
+		return nil, Damaged(s, name, fmt.Errorf("it says of itself that it is part %q of %q", r.Metadata(MetaPart), info.Stage))
 	}
 	return &PartReader[R]{Reader: r, Info: info, store: s, object: object}, nil
 }
@@ -130,7 +130,7 @@ func (r *PartReader[R]) damaged(err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
-	return damaged(r.store, PartName(r.Info.Stage, r.Info.Part), err)
+	return Damaged(r.store, PartName(r.Info.Stage, r.Info.Part), err)
 }
 
 // Close closes the file.

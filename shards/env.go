@@ -144,8 +144,8 @@ func (e *Env) stages() (map[string]dataset.Stage, error) {
 // check refuses a part that was made otherwise than the dataset says.
 func (e *Env) check(info dataset.PartInfo) error {
 	if want := e.Frozen.Stages[info.Stage].Fingerprint; info.Fingerprint != want {
-		return fmt.Errorf("%s was made with other settings than dataset.json says (fingerprint %.12s, not %.12s): it does not belong to this dataset",
-			e.Dataset.Path(dataset.PartName(info.Stage, info.Part)), info.Fingerprint, want)
+		return dataset.Damaged(e.Dataset, dataset.PartName(info.Stage, info.Part),
+			fmt.Errorf("made with other settings than dataset.json says (fingerprint %.12s, not %.12s): it does not belong to this dataset", info.Fingerprint, want))
 	}
 	return nil
 }
@@ -227,7 +227,7 @@ func countParts(ctx context.Context, s storage.Store, stage string) (int, error)
 		}
 	}
 	if highest != n-1 {
-		return 0, fmt.Errorf("%s has %d parts numbered up to %d: some are missing", s.Path(stage), n, highest)
+		return 0, fmt.Errorf("%s has %d parts numbered up to %d: some are missing (the command that made them makes them again)", s.Path(stage), n, highest)
 	}
 	return n, nil
 }

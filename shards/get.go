@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,13 +22,25 @@ type NoBlobError struct{ Text string }
 
 func (e *NoBlobError) Error() string { return e.Text }
 
+// ColumnError says that sets have no such column of blobs.
+type ColumnError struct{ Err error }
+
+func (e *ColumnError) Error() string { return e.Err.Error() }
+func (e *ColumnError) Unwrap() error { return e.Err }
+
 // Get reads one blob of a finished set: the column of the tuple with the key, or
-// that of one of its frames, counted from 0 ("frames.2.depth"). It reads the index's
-// columns that tell the place, and of the shard the blob alone, by one request.
-// Errors: [*NoBlobError]; a [*storage.Error]; a column that there is not.
+// that of one of its frames, counted from 0 ("frames.2.depth"). It reads the manifest,
+// which tells whether the set is one that it knows, the index's columns that tell the
+// place, and of the shard the blob alone, by one request. Errors: [*NoBlobError];
+// [*ColumnError]; those of [ReadManifest]; a [*storage.Error].
 func Get(ctx context.Context, s storage.Store, key, column string) ([]byte, error) {
 	field, frame, err := parseBlobColumn(column)
 	if err != nil {
+		return nil, &ColumnError{err}
+	}
+	if _, err := ReadManifest(ctx, s); errors.Is(err, fs.ErrNotExist) {
+		return nil, notFinished(s, err)
+	} else if err != nil {
 		return nil, err
 	}
 	columns := []string{"key", "shard", field + "_offset", field + "_size"}

@@ -192,16 +192,16 @@ func writeIndex(ctx context.Context, s storage.Store, m *Manifest, see func(*Ind
 
 // ReadIndex calls each for every tuple of a finished set, in the order of its
 // shards, without reading a shard. Columns are those of the index to read; none
-// means all.
+// means all. What is wrong with the index is a [*storage.Error].
 func ReadIndex(ctx context.Context, s storage.Store, each func(*IndexRow) error, columns ...string) error {
 	o, err := s.Open(ctx, IndexName)
 	if err != nil {
-		return err
+		return Damaged(s, IndexName, err)
 	}
 	defer o.Close()
 	r, err := IndexSchema.NewReader(o, table.ReaderOptions{Columns: columns})
 	if err != nil {
-		return fmt.Errorf("%s: %w", s.Path(IndexName), err)
+		return Damaged(s, IndexName, err)
 	}
 	defer r.Close()
 	for {
@@ -210,7 +210,7 @@ func ReadIndex(ctx context.Context, s storage.Store, each func(*IndexRow) error,
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.Path(IndexName), err)
+			return Damaged(s, IndexName, err)
 		}
 		if err := errors.Join(each(x), ctx.Err()); err != nil {
 			return err
@@ -219,17 +219,18 @@ func ReadIndex(ctx context.Context, s storage.Store, each func(*IndexRow) error,
 }
 
 // ReadBlob reads one blob by its place: one range of the shard, with the page's header
-// before it, whose checksum is compared. It is nil where the place is.
+// before it, whose checksum is compared. It is nil where the place is. What is wrong
+// with the shard is a [*storage.Error].
 func ReadBlob(ctx context.Context, s storage.Store, shard string, p Place) ([]byte, error) {
 	if p.Offset == nil || p.Size == nil {
 		return nil, nil
 	}
 	if *p.Size < 0 || *p.Size > table.MaxBlobBytes || *p.Offset < 0 {
-		return nil, fmt.Errorf("%s: a blob of %d bytes at %d", s.Path(shard), *p.Size, *p.Offset)
+		return nil, Damaged(s, IndexName, fmt.Errorf("it has a blob of %d bytes at %d in %s", *p.Size, *p.Offset, shard))
 	}
 	blobs, err := readBlobs(ctx, s, shard, []table.BlobPlace{{Offset: *p.Offset, Size: *p.Size}})
 	if err != nil {
-		return nil, err
+		return nil, Damaged(s, shard, err)
 	}
 	return blobs[0], nil
 }
@@ -266,7 +267,7 @@ func readBlobs(ctx context.Context, s storage.Store, name string, places []table
 			p := places[k]
 			near := data[max(0, p.Offset-table.BlobMargin-start) : p.Offset+p.Size-start]
 			if blobs[k], err = table.CutBlob(near, p.Size); err != nil {
-				return nil, &storage.Error{Op: "read", Path: s.Path(name), Err: err}
+				return nil, err
 			}
 		}
 		i = n

@@ -116,7 +116,7 @@ func (j *join) sameRows() error {
 // misfit is the error of parts that do not belong together. No row is matched
 // by guessing.
 func (j *join) misfit(stage, what string) error {
-	return fmt.Errorf("%s does not fit the part it was made from: it %s", j.store.Path(dataset.PartName(stage, j.part)), what)
+	return dataset.Damaged(j.store, dataset.PartName(stage, j.part), fmt.Errorf("does not fit the part it was made from: it %s", what))
 }
 
 // skip passes over rows.
@@ -248,7 +248,7 @@ func (j *join) fill(ctx context.Context, rows map[int64]*Tuple) error {
 		})
 		data, err := readBlobs(ctx, j.store, dataset.PartName(stage, j.part), places)
 		if err != nil {
-			return err
+			return dataset.Damaged(j.store, dataset.PartName(stage, j.part), err)
 		}
 		for i, b := range blobs {
 			b.Bytes = data[i]

@@ -15,14 +15,14 @@ func TestMisfits(t *testing.T) {
 		name, want string
 		change     func(p []testset.Part)
 	}{
-		{"key", `label/normal/part-00000.parquet does not fit the part it was made from: it has in row 2 the key "a.00003" where extract has "a.00002"`,
+		{"key", `label/normal/part-00000.parquet: does not fit the part it was made from: it has in row 2 the key "a.00003" where extract has "a.00002"`,
 			func(p []testset.Part) { p[0].Rows[2].Normal.Key = "a.00003" }},
-		{"order", `label/depth/part-00000.parquet does not fit the part it was made from: it has in row 0 the key "a.00002"`,
+		{"order", `label/depth/part-00000.parquet: does not fit the part it was made from: it has in row 0 the key "a.00002"`,
 			func(p []testset.Part) {
 				r := p[0].Rows
 				r[0].Depth, r[2].Depth = r[2].Depth, r[0].Depth
 			}},
-		{"frames", `label/depth/part-00000.parquet does not fit the part it was made from: it has in row 2 (a.00002) maps of 7 frames where extract has 8`,
+		{"frames", `label/depth/part-00000.parquet: does not fit the part it was made from: it has in row 2 (a.00002) maps of 7 frames where extract has 8`,
 			func(p []testset.Part) {
 				r := testset.WithFrames(p[0].Rows[2])
 				r.Depth.Frames = r.Depth.Frames[:7]

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -85,18 +86,20 @@ type Cost struct {
 }
 
 // ReadManifest reads the manifest of a set. The error is [io/fs.ErrNotExist] if
-// the set is not finished.
+// the set is not finished, a [*dataset.VersionError] if it is of another layout, and a
+// [*storage.Error] if it cannot be read.
 func ReadManifest(ctx context.Context, s storage.Store) (*Manifest, error) {
 	data, err := storage.ReadAll(ctx, s, ManifestName, maxManifestBytes)
 	if err != nil {
 		return nil, err
 	}
 	m := new(Manifest)
-	if err := json.Unmarshal(data, m); err != nil {
-		return nil, fmt.Errorf("%s is no manifest: %w", s.Path(ManifestName), err)
-	}
-	if m.SchemaVersion != dataset.SchemaVersion {
-		return nil, fmt.Errorf("%s has schema_version %d, this micodata reads %d", s.Path(ManifestName), m.SchemaVersion, dataset.SchemaVersion)
+	err = json.Unmarshal(data, m)
+	switch {
+	case m.SchemaVersion != 0 && m.SchemaVersion != dataset.SchemaVersion: // whose types may be others
+		return nil, &dataset.VersionError{Path: s.Path(ManifestName), Have: m.SchemaVersion, Want: dataset.SchemaVersion}
+	case err != nil || m.SchemaVersion == 0:
+		return nil, Damaged(s, ManifestName, errors.New("it is no manifest of a set"))
 	}
 	return m, nil
 }

@@ -189,7 +189,7 @@ func (p *planner) part(ctx context.Context, part int) error {
 			}
 			x := shuffled{orderHash(p.env.Shuffle, r.clip.Key), bytes, ref{uint32(part), uint32(row)}, gone}
 			if err := s.add(x); err != nil {
-				return fmt.Errorf("note the order of tuples: %w", err)
+				return err
 			}
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 
@@ -16,6 +17,7 @@ import (
 
 	"micodata/dataset"
 	"micodata/internal/table"
+	"micodata/storage"
 )
 
 // A shuffled set has the order of a hash of the seed and the key, so that it depends
@@ -56,12 +58,21 @@ type bucket struct {
 	w    *bufio.Writer
 }
 
+// noted is the error of a file in which an order is noted.
+func noted(err error) error {
+	var at *fs.PathError
+	if !errors.As(err, &at) {
+		return err
+	}
+	return &storage.Error{Op: "note the order of tuples in", Path: at.Path, Err: err}
+}
+
 func (s *sorter) add(x shuffled) error {
 	b := &s.buckets[x.hash>>(64-6)]
 	if *b == nil {
 		f, err := os.CreateTemp(s.dir, "micodata-shuffle-*")
 		if err != nil {
-			return err
+			return noted(err)
 		}
 		_ = os.Remove(f.Name()) // it goes with the process
 		*b = &bucket{f, bufio.NewWriterSize(f, 64<<10)}
@@ -75,7 +86,7 @@ func (s *sorter) add(x shuffled) error {
 		rec[24] = 1
 	}
 	_, err := (*b).w.Write(rec[:])
-	return err
+	return noted(err)
 }
 
 // each calls do for all tuples in their order.
@@ -102,10 +113,10 @@ func (s *sorter) each(do func(shuffled) error) error {
 
 func (b *bucket) read() (list []shuffled, err error) {
 	if err := b.w.Flush(); err != nil {
-		return nil, err
+		return nil, noted(err)
 	}
 	if _, err := b.file.Seek(0, io.SeekStart); err != nil {
-		return nil, err
+		return nil, noted(err)
 	}
 	r := bufio.NewReaderSize(b.file, 1<<20)
 	var rec [shuffledBytes]byte
@@ -113,7 +124,7 @@ func (b *bucket) read() (list []shuffled, err error) {
 		if _, err := io.ReadFull(r, rec[:]); err == io.EOF {
 			return list, nil
 		} else if err != nil {
-			return nil, err
+			return nil, noted(err)
 		}
 		list = append(list, shuffled{
 			hash: binary.LittleEndian.Uint64(rec[0:]), bytes: int64(binary.LittleEndian.Uint64(rec[8:])),
@@ -142,7 +153,7 @@ type rowList struct {
 func (l *rowList) rows() (refs []ref, bytes []int64, err error) {
 	b := make([]byte, l.n*refBytes)
 	if _, err := l.file.ReadAt(b, l.at); err != nil {
-		return nil, nil, err
+		return nil, nil, noted(err)
 	}
 	for ; len(b) > 0; b = b[refBytes:] {
 		refs = append(refs, ref{binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])})
@@ -154,7 +165,7 @@ func (l *rowList) rows() (refs []ref, bytes []int64, err error) {
 // arrange puts the tuples of the sorters into shards, a split after the other.
 func (p *planner) arrange(ctx context.Context) (err error) {
 	if p.plan.lists, err = os.CreateTemp(p.env.TempDir, "micodata-shuffle-*"); err != nil {
-		return err
+		return noted(err)
 	}
 	_ = os.Remove(p.plan.lists.Name())
 	w := bufio.NewWriterSize(p.plan.lists, 1<<20)
@@ -185,13 +196,13 @@ func (p *planner) arrange(ctx context.Context) (err error) {
 			shard.list.n++
 			at += refBytes
 			_, err := w.Write(rec[:])
-			return errors.Join(err, ctx.Err())
+			return errors.Join(noted(err), ctx.Err())
 		})
 		if err != nil {
 			return err
 		}
 	}
-	return w.Flush()
+	return noted(w.Flush())
 }
 
 // copyShuffled adds the rows of a shuffled shard, a row group's worth at a time: they

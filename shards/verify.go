@@ -85,7 +85,7 @@ func Verify(ctx context.Context, env VerifyEnv) (VerifyReport, error) {
 	}
 	m, err := ReadManifest(ctx, env.Out)
 	if errors.Is(err, fs.ErrNotExist) {
-		return VerifyReport{}, fmt.Errorf("%s: the set is not finished: %w", env.Out.Path(""), err)
+		return VerifyReport{}, notFinished(env.Out, err)
 	}
 	if err != nil {
 		return VerifyReport{}, err

@@ -2,6 +2,7 @@ package shards
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"micodata/dataset"
 	"micodata/internal/ffmpeg"
 	"micodata/internal/nut"
+	"micodata/storage"
 )
 
 // clipMedia is what was decoded of a tuple's video and audio.
@@ -49,7 +51,7 @@ const soundRate = 8000
 func (v *verifier) decode(ctx context.Context, t *Tuple) (*clipMedia, error) {
 	dir, err := os.MkdirTemp(v.TempDir, "micodata-verify-*")
 	if err != nil {
-		return nil, err
+		return nil, &storage.Error{Op: "create a folder in", Path: cmp.Or(v.TempDir, os.TempDir()), Err: err}
 	}
 	defer os.RemoveAll(dir)
 	out := &clipMedia{front: moovFirst(t.Video.Bytes)}
@@ -83,7 +85,7 @@ func (v *verifier) decode(ctx context.Context, t *Tuple) (*clipMedia, error) {
 // put writes media to a file and probes it.
 func (v *verifier) put(ctx context.Context, path string, data []byte, modality string) (ffmpeg.Probe, error) {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
-		return ffmpeg.Probe{}, err
+		return ffmpeg.Probe{}, &storage.Error{Op: "write", Path: path, Err: err}
 	}
 	probe, err := v.Tools.Probe(ctx, path)
 	return probe, broken(ctx, modality, err)

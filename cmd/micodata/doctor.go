@@ -32,8 +32,9 @@ func isMissing(err error) bool {
 		off *card.NoWeightsError
 		bin *card.FileError
 		dev *gpu.DeviceError
+		use *badModelError
 	)
-	return errors.As(err, &m) || errors.As(err, &ff) || errors.As(err, &old) || errors.As(err, &bad) || errors.As(err, &ort) || errors.As(err, &mod) || errors.As(err, &off) || errors.As(err, &bin) || errors.As(err, &dev) || errors.Is(err, gpu.ErrNoDevice)
+	return errors.As(err, &m) || errors.As(err, &ff) || errors.As(err, &old) || errors.As(err, &bad) || errors.As(err, &ort) || errors.As(err, &mod) || errors.As(err, &off) || errors.As(err, &bin) || errors.As(err, &dev) || errors.As(err, &use) || errors.Is(err, gpu.ErrNoDevice)
 }
 
 func (a *app) doctorCommand() *cobra.Command {

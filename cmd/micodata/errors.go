@@ -14,10 +14,12 @@ import (
 	"micodata/dataset"
 	"micodata/engine"
 	"micodata/shards"
+	"micodata/shards/export"
 	"micodata/storage"
 )
 
-// Exit codes; users' scripts rely on them.
+// Exit codes; users' scripts rely on them. What nobody classed is exitStorage: after
+// exitFailures alone there is something complete to use, and that must be known.
 const (
 	exitOK          = 0
 	exitFailures    = 1
@@ -81,21 +83,34 @@ func exitCode(err error) int {
 		usage  *usageError
 		frozen *dataset.FrozenError
 		filter *shards.FilterError
-		store  *storage.Error
+		column *shards.ColumnError
 	)
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, engine.ErrInterrupted), errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.As(err, &usage), errors.As(err, &frozen), errors.As(err, &filter), isUsage(err):
+	case errors.As(err, &usage), errors.As(err, &frozen), errors.As(err, &filter), errors.As(err, &column), isUsage(err):
 		return exitUsage
 	case isMissing(err):
 		return exitMissing
-	case errors.As(err, &store):
-		return exitStorage
+	case isFailures(err):
+		return exitFailures
 	}
-	return exitFailures
+	return exitStorage
+}
+
+// isFailures tells what ends a command that did all it could: the rest is complete,
+// or there is nothing to show. An error of the storage beside it weighs more.
+func isFailures(err error) bool {
+	var (
+		store  *storage.Error
+		failed *failuresError
+		tuples *shards.NoTuplesError
+		clips  *export.NoClipsError
+		blob   *shards.NoBlobError
+	)
+	return !errors.As(err, &store) && (errors.As(err, &failed) || errors.As(err, &tuples) || errors.As(err, &clips) || errors.As(err, &blob))
 }
 
 // logger is what says everything with --log-format json, and else nil.

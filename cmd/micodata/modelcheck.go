@@ -17,6 +17,15 @@ import (
 	"micodata/pseudolabel"
 )
 
+// badModelError says that a model runs and is of no use: one that works is missing.
+type badModelError struct {
+	model string
+	err   error
+}
+
+func (e *badModelError) Error() string { return "model " + e.model + ": " + e.err.Error() }
+func (e *badModelError) Unwrap() error { return e.err }
+
 // checkModel opens a model and labels a picture with it. What is the same
 // everywhere, or impossible, is no estimate of that picture.
 func checkModel(ctx context.Context, o pseudolabel.Options) (result string, err error) {
@@ -34,19 +43,19 @@ func checkModel(ctx context.Context, o pseudolabel.Options) (result string, err 
 	}
 	g := maps[0]
 	if g.Err != nil {
-		return "", fmt.Errorf("model %s: %w", o.Model, g.Err)
+		return "", &badModelError{o.Model, g.Err}
 	}
 	info := m.Model()
 	var parts []string
 	if g.Depth != nil {
 		if err := checkDepth(g, info.DepthKind); err != nil {
-			return "", fmt.Errorf("model %s: %w", o.Model, err)
+			return "", &badModelError{o.Model, err}
 		}
 		parts = append(parts, fmt.Sprintf("depth from %.4g to %.4g, %s", g.DepthMin, g.DepthMax, info.DepthKind))
 	}
 	if g.Normal != nil {
 		if err := checkNormals(g.Normal); err != nil {
-			return "", fmt.Errorf("model %s: %w", o.Model, err)
+			return "", &badModelError{o.Model, err}
 		}
 		parts = append(parts, "normals")
 	}

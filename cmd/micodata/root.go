@@ -82,7 +82,7 @@ Every setting is a flag, a key of micodata.yaml (in the working directory, or
 Exit status: 0 all done; 1 some sources or clips failed, the rest is complete
 (--allow-failures makes it 0), or there is nothing to show for it; 2 usage or
 configuration; 3 a component is missing (ffmpeg, ONNX Runtime, a model);
-4 storage; 130 interrupted.`,
+4 storage, damaged data, or whatever else left the work unfinished; 130 interrupted.`,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -25,6 +25,7 @@ import (
 	"micodata/pseudolabel"
 	"micodata/pseudolabel/card"
 	"micodata/shards"
+	"micodata/shards/export"
 	"micodata/storage"
 )
 
@@ -250,16 +251,23 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{nil, 0},
 		{&failuresError{"x"}, 1},
+		{&shards.NoTuplesError{}, 1},
+		{&export.NoClipsError{}, 1},
+		{&shards.NoBlobError{}, 1},
+		{errors.Join(&storage.Error{}, &shards.NoTuplesError{}), 4}, // which was to be taken out, and is there
 		{fmt.Errorf("x: %w", usagef("y")), 2},
 		{&dataset.FrozenError{}, 2},
 		{&missingError{}, 3},
 		{fmt.Errorf("x: %w", &card.Error{Err: errors.New("y")}), 2},
 		{&card.NameError{}, 2},
+		{&shards.FilterError{}, 2},
+		{&shards.ColumnError{Err: errors.New("y")}, 2},
 		{&gpu.NameError{}, 2},
 		{&pseudolabel.OptionError{Err: errors.New("y")}, 2},
 		{&card.FileError{}, 3},
 		{&severalError{"x", []error{errors.New("y"), &card.FileError{}}}, 3},
-		{&severalError{"x", []error{errors.New("y")}}, 1},
+		{&severalError{"x", []error{&badModelError{"x", errors.New("y")}}}, 3},
+		{errors.New("nobody knows"), 4},
 		{&stoppedError{"x"}, 130},
 		{fmt.Errorf("x: %w", &storage.Error{}), 4},
 		{fmt.Errorf("x: %w", context.Canceled), 130},

@@ -134,7 +134,7 @@ func Run(ctx context.Context, env Env) (*Manifest, error) {
 	x.format = x.open(x)
 	for i, shard := range m.Shards {
 		if err := x.shard(ctx, shard); err != nil {
-			return nil, fmt.Errorf("export %s: %w", shard.Name, err)
+			return nil, err
 		}
 		if x.Progress != nil {
 			x.Progress(i+1, len(m.Shards))
@@ -179,12 +179,12 @@ func (x *exporter) begin(ctx context.Context) (whole *Manifest, err error) {
 func (x *exporter) shard(ctx context.Context, shard shards.Shard) error {
 	o, err := x.Set.Open(ctx, shard.Name)
 	if err != nil {
-		return err
+		return shards.Damaged(x.Set, shard.Name, err)
 	}
 	defer o.Close()
 	r, err := shards.NewTupleSchema(x.set.AudioRate).NewReader(o, table.ReaderOptions{Columns: append(slices.Clone(scalars), x.media...)})
 	if err != nil {
-		return err
+		return shards.Damaged(x.Set, shard.Name, err)
 	}
 	defer r.Close()
 	tar, err := x.newSink(ctx, shard.Name)
@@ -193,7 +193,7 @@ func (x *exporter) shard(ctx context.Context, shard shards.Shard) error {
 	}
 	defer tar.abort()
 	for _, rows := range r.RowGroups() {
-		if err := x.group(ctx, r, rows, shard.Split, tar); err != nil {
+		if err := x.group(ctx, r, rows, shard, tar); err != nil {
 			return err
 		}
 	}
@@ -212,17 +212,17 @@ type made struct {
 
 // group makes the products of a row group's tuples beside each other, and then
 // writes in order what has an order.
-func (x *exporter) group(ctx context.Context, r *table.Reader[shards.Tuple], rows int64, split string, tar *sink) error {
+func (x *exporter) group(ctx context.Context, r *table.Reader[shards.Tuple], rows int64, shard shards.Shard, tar *sink) error {
 	out := make([]made, rows)
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(1, x.Workers))
 	for i := range out {
 		t, err := r.Next()
 		if err != nil {
-			return errors.Join(err, g.Wait())
+			return errors.Join(shards.Damaged(x.Set, shard.Name, err), g.Wait())
 		}
 		g.Go(func() (err error) {
-			out[i], err = x.make(gctx, t, split)
+			out[i], err = x.make(gctx, t, shard.Split)
 			return err
 		})
 	}
