@@ -151,7 +151,7 @@ func (c *claim) check(datasetID string) error {
 // begin notes that the set is unfinished from here on, and removes what is not of
 // the plan: shards of another number. The files of others stay.
 func (c *claim) begin(ctx context.Context, p *plan) error {
-	if err := c.out.Sweep(ctx, "data", ExcludedFolder, "assets"); err != nil {
+	if err := c.out.Sweep(ctx, Folders()...); err != nil {
 		return err
 	}
 	b := begun{SchemaVersion: dataset.SchemaVersion, Plan: p.digest, Shards: c.before}

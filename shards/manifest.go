@@ -23,6 +23,9 @@ const (
 	PreviewName  = "assets/preview.jpg"
 )
 
+// Folders are the top folders in which a set keeps files.
+func Folders() []string { return []string{"data", "assets", ExcludedFolder} }
+
 // maxManifestBytes bounds manifest.json: some 200 bytes a shard.
 const maxManifestBytes = 256 << 20
 

@@ -178,6 +178,9 @@ func (s *Splits) Set(text string) error {
 	for item := range strings.SplitSeq(text, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(item), "=")
 		share, ok := shares[name]
+		if ok && share == nil {
+			return fmt.Errorf("split %s is given twice", name)
+		}
 		if !ok {
 			return fmt.Errorf("%q is no split: want %s", name, strings.Join(slices.Sorted(maps.Keys(shares)), ", "))
 		}
@@ -185,7 +188,7 @@ func (s *Splits) Set(text string) error {
 		if err != nil {
 			return errors.New("want shares such as " + DefaultSettings().Splits.String())
 		}
-		*share = v
+		*share, shares[name] = v, nil
 	}
 	if err := out.validate(); err != nil {
 		return err

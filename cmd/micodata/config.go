@@ -63,10 +63,24 @@ func (a *app) configure(cmd *cobra.Command) error {
 	if problem != nil {
 		return problem
 	}
+	cmd.Flags().VisitAll(trimList)
 	if f := a.global.logFormat; f != "text" && f != "json" {
 		return usagef("--log-format is text or json, not %q", f)
 	}
 	return nil
+}
+
+// trimList takes the blanks around a list's elements away: people write "a, b".
+func trimList(f *pflag.Flag) {
+	list, ok := f.Value.(pflag.SliceValue)
+	if !ok || !f.Changed {
+		return
+	}
+	all := list.GetSlice()
+	for i := range all {
+		all[i] = strings.TrimSpace(all[i])
+	}
+	_ = list.Replace(all) // of strings: it takes any
 }
 
 func (a *app) configPath() string {

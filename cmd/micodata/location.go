@@ -6,8 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"micodata/dataset"
 	"micodata/shards"
 	"micodata/storage"
 )
@@ -114,6 +116,42 @@ func datasetOf(ctx context.Context, out, dir string) (storage.Store, error) {
 		return nil, nil
 	}
 	return storage.NewLocal(inside)
+}
+
+// checkApart refuses a dataset and a set of which one lies where the other keeps files
+// of its own: each removes what it does not know there. A set may lie in the dataset's
+// folder and, as run has it, a dataset in the set's.
+func checkApart(data, set string) error {
+	inside := func(inner, outer string, own ...string) bool {
+		rest, ok := strings.CutPrefix(trueLocation(inner)+"/", trueLocation(outer)+"/")
+		first, _, _ := strings.Cut(rest, "/")
+		return ok && (first == "" || slices.Contains(own, first))
+	}
+	if inside(set, data, dataset.Folders()...) {
+		return usagef("-o %s: the dataset %s keeps files of its own there; name another folder for the set", set, data)
+	}
+	if inside(data, set, shards.Folders()...) {
+		return usagef("the dataset %s: the set %s keeps files of its own there; name another folder for one of them", data, set)
+	}
+	return nil
+}
+
+// trueLocation is a location without links and detours, as far as it is there.
+func trueLocation(location string) string {
+	if storage.IsS3(location) {
+		return strings.TrimRight(location, "/")
+	}
+	path, err := filepath.Abs(location)
+	if err != nil {
+		return location
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	if up := filepath.Dir(path); up != path {
+		return filepath.Join(trueLocation(up), filepath.Base(path))
+	}
+	return path
 }
 
 // openSet opens a finished training set.

@@ -145,6 +145,9 @@ func (s *session) build(ctx context.Context, up *upstream, settings *shards.Sett
 	if err := settings.Validate(); err != nil {
 		return usagef("%v", err)
 	}
+	if err := checkApart(s.store.Path(""), out); err != nil {
+		return err
+	}
 	store, err := openStore(ctx, out, shards.ManifestName, true)
 	if err != nil {
 		return err
