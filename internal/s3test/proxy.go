@@ -17,13 +17,17 @@ type Fault int
 
 // Faults.
 const (
-	Drop     Fault = iota // the connection closes before the server hears of it
-	Forget                // the server does it, and the connection closes before the answer
-	Cut                   // the answer ends early
-	Slow                  // the answer comes late
-	Internal              // 500 instead of doing it
-	Busy                  // 503 SlowDown instead of doing it
-	numFaults
+	Drop      Fault = iota // the connection closes before the server hears of it
+	Forget                 // the server does it, and the connection closes before the answer
+	Cut                    // the answer ends early
+	Slow                   // the answer comes late
+	Internal               // 500 instead of doing it
+	Busy                   // 503 SlowDown instead of doing it
+	numFaults              // of those that Trouble draws
+	Silent                 // nothing comes, and the connection stays
+	Halt                   // the answer stops in its middle, and the connection stays
+	NoUpload               // 404 NoSuchUpload instead of doing it
+	Taken                  // 412 PreconditionFailed instead of doing it
 )
 
 // Proxy stands before a server and makes trouble.
@@ -33,7 +37,7 @@ type Proxy struct {
 	choose func(r *http.Request) (f Fault, ok bool)
 
 	mu     sync.Mutex
-	counts [numFaults]int
+	counts map[Fault]int
 }
 
 // Trouble lets a share of all requests go wrong, drawn from a seed.
@@ -54,7 +58,7 @@ func Trouble(share float64, seed uint64) func(*http.Request) (Fault, bool) {
 // the host that their signature is for.
 func NewProxy(t testing.TB, s *Server, choose func(r *http.Request) (Fault, bool)) *Proxy {
 	t.Helper()
-	p := &Proxy{choose: choose}
+	p := &Proxy{choose: choose, counts: map[Fault]int{}}
 	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.serve(w, r, s.Endpoint, transport) }))
 	t.Cleanup(func() {
@@ -65,14 +69,14 @@ func NewProxy(t testing.TB, s *Server, choose func(r *http.Request) (Fault, bool
 	return p
 }
 
-// Counts tells how often each fault happened.
+// Counts tells how often each fault of Trouble happened.
 func (p *Proxy) Counts() (total int, each map[Fault]int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	each = map[Fault]int{}
-	for f, n := range p.counts {
-		each[Fault(f)] = n
-		total += n
+	for f := range numFaults {
+		each[f] = p.counts[f]
+		total += each[f]
 	}
 	return total, each
 }
@@ -98,6 +102,15 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, endpoint string, t
 		case Busy:
 			refuse(w, http.StatusServiceUnavailable, "SlowDown")
 			return
+		case NoUpload:
+			refuse(w, http.StatusNotFound, "NoSuchUpload")
+			return
+		case Taken:
+			refuse(w, http.StatusPreconditionFailed, "PreconditionFailed")
+			return
+		case Silent:
+			<-r.Context().Done() // the client has gone
+			return
 		}
 	}
 	out, err := http.NewRequestWithContext(r.Context(), r.Method, endpoint+r.URL.RequestURI(), bytes.NewReader(body))
@@ -121,10 +134,13 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, endpoint string, t
 		w.Header()[k] = v
 	}
 	w.WriteHeader(answer.StatusCode)
-	if faulty && fault == Cut && r.Method != http.MethodHead {
+	if faulty && (fault == Cut || fault == Halt) && r.Method != http.MethodHead {
 		_, _ = w.Write(whole[:len(whole)/2]) // it is to be cut
 		if f, ok := w.(http.Flusher); ok {
 			f.Flush()
+		}
+		if fault == Halt {
+			<-r.Context().Done()
 		}
 		panic(http.ErrAbortHandler)
 	}

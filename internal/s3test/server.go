@@ -3,10 +3,11 @@
 package s3test
 
 import (
-	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,7 +62,10 @@ func Env(endpoint string) map[string]string {
 }
 
 // Launch runs a server in a folder until stop is called.
-func Launch(dir string) (s *Server, stop func(), err error) {
+func Launch(dir string) (s *Server, stop func(), err error) { return launch(dir, freeAddress) }
+
+// launch tries again where somebody took the address before the server did.
+func launch(dir string, address func() (string, error)) (s *Server, stop func(), err error) {
 	program, err := find()
 	if err != nil {
 		return nil, nil, err
@@ -71,19 +75,32 @@ func Launch(dir string) (s *Server, stop func(), err error) {
 			return nil, nil, err
 		}
 	}
-	s = &Server{Dir: filepath.Join(dir, "data"), Log: filepath.Join(dir, "access.log")}
+	for range 5 {
+		at, err := address()
+		if err != nil {
+			return nil, nil, err
+		}
+		s, stop, err = serve(program, dir, at)
+		if !errors.Is(err, errTaken) {
+			return s, stop, err
+		}
+	}
+	return nil, nil, errTaken
+}
+
+var errTaken = errors.New("the address of the S3 server is taken")
+
+func serve(program, dir, address string) (s *Server, stop func(), err error) {
+	s = &Server{Endpoint: "http://" + address, Dir: filepath.Join(dir, "data"), Log: filepath.Join(dir, "access.log")}
 	log, err := os.Create(filepath.Join(dir, "server.log"))
 	if err != nil {
 		return nil, nil, err
 	}
 	defer log.Close() // the server has it
-	address, err := freeAddress()
-	if err != nil {
-		return nil, nil, err
-	}
-	s.Endpoint = "http://" + address
+	// Who else listens there does not know this path.
+	health := "/" + rand.Text()
 	// Attributes in files: not all folders for temporary files have extended ones.
-	cmd := exec.Command(program, "--port", address, "--access", AccessKey, "--secret", SecretKey, "--quiet",
+	cmd := exec.Command(program, "--port", address, "--access", AccessKey, "--secret", SecretKey, "--quiet", "--health", health,
 		"--access-log", s.Log, "posix", "--sidecar", filepath.Join(dir, "sidecar"), s.Dir)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -96,20 +113,29 @@ func Launch(dir string) (s *Server, stop func(), err error) {
 		_ = cmd.Process.Kill() // its folder goes with the test
 		<-ended
 	}
-	if err := listens(address, ended); err != nil {
-		stop()
-		said, _ := os.ReadFile(log.Name())
-		return nil, nil, fmt.Errorf("versitygw does not serve: %w: %s", err, said)
+	err = answers(s.Endpoint+health, ended)
+	if err == nil {
+		return s, stop, nil
 	}
-	return s, stop, nil
+	stop()
+	said, _ := os.ReadFile(log.Name())
+	if strings.Contains(string(said), syscall.EADDRINUSE.Error()) {
+		return nil, nil, errTaken
+	}
+	return nil, nil, fmt.Errorf("versitygw does not serve: %w: %s", err, said)
 }
 
-// listens waits until somebody does at an address.
-func listens(address string, ended <-chan struct{}) error {
+// answers waits until a server does.
+func answers(url string, ended <-chan struct{}) error {
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	for try := 0; ; try++ {
-		c, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", address)
+		r, err := client.Get(url) //nolint:noctx // the client's timeout ends it
 		if err == nil {
-			return c.Close()
+			_ = r.Body.Close()
+			if r.StatusCode == http.StatusOK {
+				return nil
+			}
+			err = errors.New(r.Status)
 		}
 		select {
 		case <-ended:
