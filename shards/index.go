@@ -259,7 +259,7 @@ func readBlobs(ctx context.Context, s storage.Store, name string, places []table
 			}
 			end = next.Offset + next.Size
 		}
-		data, err := storage.ReadRange(ctx, s, name, start, end-start)
+		data, err := s.ReadRange(ctx, name, start, end-start)
 		if err != nil {
 			return nil, err
 		}

@@ -64,7 +64,7 @@ func (l *Local) Open(_ context.Context, name string) (Object, error) {
 	}
 	fi, err := f.Stat()
 	if err == nil && !fi.Mode().IsRegular() {
-		err = fs.ErrInvalid
+		err = errors.New("it is a folder or a device where a file is wanted: move it away")
 	}
 	if err != nil {
 		return nil, l.fail("open", name, errors.Join(err, f.Close()))
@@ -84,8 +84,21 @@ func (l *Local) Stat(_ context.Context, name string) (Info, error) {
 	return Info{Name: name, Size: fi.Size()}, nil
 }
 
-// List implements [Store]. It reads folders only: a look at each file would cost
-// a network folder a round trip each.
+// ReadRange implements [Store].
+func (l *Local) ReadRange(ctx context.Context, name string, off, size int64) ([]byte, error) {
+	o, err := l.Open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer o.Close()
+	data := make([]byte, size)
+	if n, err := o.ReadAt(data, off); n < len(data) {
+		return nil, l.fail("read", name, err)
+	}
+	return data, nil
+}
+
+// List implements [Store].
 func (l *Local) List(ctx context.Context, prefix string) ([]Info, error) {
 	var out []Info
 	// Only the folder that the prefix names needs a walk.
@@ -112,9 +125,17 @@ func (l *Local) List(ctx context.Context, prefix string) ([]Info, error) {
 			return err
 		}
 		name := filepath.ToSlash(rel)
-		if d.Type().IsRegular() && strings.HasPrefix(name, prefix) && !isTemp(d.Name()) {
-			out = append(out, Info{Name: name, Size: -1})
+		if !d.Type().IsRegular() || !strings.HasPrefix(name, prefix) || isTemp(d.Name()) {
+			return nil
 		}
+		fi, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // gone since
+		}
+		if err != nil {
+			return err
+		}
+		out = append(out, Info{Name: name, Size: fi.Size()})
 		return nil
 	})
 	if err != nil {
@@ -129,8 +150,12 @@ func (l *Local) Delete(_ context.Context, name string) error {
 	if err := checkName(name); err != nil {
 		return l.fail("delete", name, err)
 	}
-	if err := os.Remove(l.Path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return l.fail("delete", name, err)
+	err := os.Remove(l.Path(name))
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = l.temp.syncDir(filepath.Dir(l.Path(name))) // of an earlier delete, too
 	}
-	return l.fail("delete", name, l.temp.syncDir(filepath.Dir(l.Path(name))))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return l.fail("delete", name, err)
 }

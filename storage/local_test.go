@@ -56,6 +56,27 @@ func TestCommittedFilesHaveThePermissionsOfTheUmask(t *testing.T) {
 	}
 }
 
+// What is in the way of a file or a folder is named, and what to do.
+func TestSomethingElseIsThere(t *testing.T) {
+	s := open(t)
+	if err := os.MkdirAll(s.Path("manifest.json"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	_, err := storage.ReadAll(t.Context(), s, "manifest.json", 10)
+	if want := "open " + s.Path("manifest.json") + ": it is a folder or a device where a file is wanted: move it away"; err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("nowhere", link); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{link, filepath.Join(link, "below")} {
+		if _, err := storage.NewLocal(dir); err == nil || !strings.Contains(err.Error(), "leads nowhere") {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+}
+
 func TestErrorsSayWhatToDo(t *testing.T) {
 	e := &storage.Error{Op: "write", Path: "/d/x", Err: &fs.PathError{Op: "write", Path: "/d/x", Err: syscall.ENOSPC}}
 	if got := e.Error(); got != "write /d/x: no space left on device (free space there, then run the same command again: what is committed stays)" {

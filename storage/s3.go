@@ -2,21 +2,18 @@ package storage
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"net/url"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
 )
 
@@ -28,12 +25,10 @@ import (
 // another endpoint than AWS' the bucket is in the path of the URL, not in the
 // host's name.
 type S3 struct {
-	client   *s3.Client
-	bucket   string
-	prefix   string // "" or with a slash at its end
-	attempts int
-	// stall is how long a request may go without a byte.
-	stall time.Duration
+	client  *s3.Client
+	bucket  string
+	prefix  string // "" or with a slash at its end
+	retryer *retryer
 	// partSize is the most bytes of a request that writes.
 	partSize int
 	// staleAfter is how old an upload is that nobody goes on with.
@@ -43,49 +38,56 @@ type S3 struct {
 }
 
 const (
-	// defaultAttempts of a request: with the pauses between them they outlast a
-	// minute of an overloaded bucket. AWS_MAX_ATTEMPTS is heeded.
-	defaultAttempts = 10
-	maxBackoff      = 20 * time.Second
-	defaultStall    = time.Minute
-	// defaultPartSize keeps the memory of a writer at two of them, and an object of
-	// 160 GB at the 10,000 parts that S3 allows.
+	// defaultPartSize allows objects of 160 GB, in the 10,000 parts of S3.
 	defaultPartSize = 16 << 20
 	maxParts        = 10_000
+	// idleConnections to a server are kept: one for each request that a machine of
+	// many cores makes at a time. AWS' default of 10 has the others dial each time.
+	idleConnections = 128
 )
 
-// NewS3 opens "s3://bucket/prefix". It asks the bucket nothing yet.
+// NewS3 opens "s3://bucket/prefix". It asks the bucket nothing yet. Locations and
+// settings that are wrong are [fs.ErrInvalid].
 func NewS3(ctx context.Context, location string) (*S3, error) {
+	return newS3(ctx, location, stallLimit, maxBackoff)
+}
+
+func newS3(ctx context.Context, location string, stall, backoff time.Duration) (*S3, error) {
 	bucket, prefix, err := splitS3(location)
 	if err != nil {
 		return nil, &Error{Op: "open", Path: location, Err: err}
 	}
-	cfg, err := config.LoadDefaultConfig(ctx)
+	// The library is silent from here on: what matters comes back as an error.
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.Nop{}))
 	if err != nil {
-		return nil, &Error{Op: "open", Path: location, Err: fmt.Errorf("AWS settings: %w", err)}
-	}
-	s := &S3{bucket: bucket, prefix: prefix, attempts: cfg.RetryMaxAttempts, stall: defaultStall, partSize: defaultPartSize, staleAfter: staleAfter,
-		checksums: cfg.RequestChecksumCalculation != aws.RequestChecksumCalculationWhenRequired}
-	cfg.Logger = logging.Nop{} // what matters comes back as an error
-	if s.attempts == 0 {
-		s.attempts = defaultAttempts
+		return nil, &Error{Op: "open", Path: location, Err: settingsFault(err)}
 	}
 	if cfg.Region == "" {
-		cfg.Region = "us-east-1" // what servers that know no regions are called
+		cfg.Region = defaultRegion
 	}
+	s := &S3{bucket: bucket, prefix: prefix, retryer: newRetryer(ctx, location, cfg.RetryMaxAttempts, backoff), partSize: defaultPartSize, staleAfter: staleAfter,
+		checksums: cfg.RequestChecksumCalculation != aws.RequestChecksumCalculationWhenRequired}
 	s.client = s3.NewFromConfig(cfg, func(o *s3.Options) {
 		o.DisableLogOutputChecksumValidationSkipped = true // ranges have none
 		o.UsePathStyle = o.BaseEndpoint != nil && !isAWS(*o.BaseEndpoint)
-		o.Retryer = retry.NewStandard(func(r *retry.StandardOptions) {
-			r.MaxAttempts, r.MaxBackoff = s.attempts, maxBackoff
-			// The default gives up on all requests of a process when many fail at once,
-			// as they do while a bucket says SlowDown.
-			r.RateLimiter = ratelimit.None
-			r.Retryables = append(slices.Clone(r.Retryables), retry.IsErrorRetryableFunc(isCutAnswer))
-		})
+		o.Retryer = s.retryer
+		if client, ok := o.HTTPClient.(*awshttp.BuildableClient); ok { // as it ever is
+			o.HTTPClient = client.WithDialerOptions(keepUnsentLow).WithTransportOptions(func(t *http.Transport) {
+				t.MaxIdleConns, t.MaxIdleConnsPerHost = idleConnections, idleConnections
+			})
+		}
+		o.HTTPClient = stallGuard{o.HTTPClient, stall}
 	})
+	if endpoint := s.client.Options().BaseEndpoint; endpoint != nil {
+		if u, err := url.Parse(*endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return nil, &Error{Op: "open", Path: location, Err: wrongSetting(fmt.Sprintf("AWS_ENDPOINT_URL=%s: want http://HOST:PORT or https://HOST", *endpoint), nil)}
+		}
+	}
 	return s, nil
 }
+
+// defaultRegion is what servers that know no regions are called.
+const defaultRegion = "us-east-1"
 
 // splitS3 reads "s3://bucket/prefix"; the prefix gets a slash at its end.
 func splitS3(location string) (bucket, prefix string, err error) {
@@ -101,16 +103,6 @@ func splitS3(location string) (bucket, prefix string, err error) {
 		return "", "", err
 	}
 	return bucket, prefix + "/", nil
-}
-
-// isCutAnswer tells that an answer could not be read to its end, which the library
-// does not try again.
-func isCutAnswer(err error) aws.Ternary {
-	var cut *smithy.DeserializationError
-	if errors.As(err, &cut) {
-		return aws.TrueTernary
-	}
-	return aws.UnknownTernary
 }
 
 func isAWS(endpoint string) bool {
@@ -165,7 +157,7 @@ func (s *S3) List(ctx context.Context, prefix string) ([]Info, error) {
 		for _, o := range page.Contents {
 			name := strings.TrimPrefix(aws.ToString(o.Key), s.prefix)
 			if checkName(name) == nil { // not the "folders" that some programs make
-				out = append(out, Info{Name: name, Size: -1})
+				out = append(out, Info{Name: name, Size: aws.ToInt64(o.Size)})
 			}
 		}
 	}
@@ -202,6 +194,13 @@ func (s *S3) Sweep(ctx context.Context, folders ...string) error {
 }
 
 func (s *S3) sweep(ctx context.Context, prefix string, delimiter *string) error {
+	return s.dropUploads(ctx, prefix, delimiter, func(_ string, age time.Duration) bool { return age > s.staleAfter })
+}
+
+// dropUploads drops the unfinished uploads below a prefix that are dead by their
+// object's name and their age on the server's clock, which is 0 where it is not
+// known.
+func (s *S3) dropUploads(ctx context.Context, prefix string, delimiter *string, dead func(name string, age time.Duration) bool) error {
 	pages := s3.NewListMultipartUploadsPaginator(s.client, &s3.ListMultipartUploadsInput{Bucket: &s.bucket, Prefix: s.key(prefix), Delimiter: delimiter})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -213,8 +212,12 @@ func (s *S3) sweep(ctx context.Context, prefix string, delimiter *string) error 
 		}
 		now := serverTime(page.ResultMetadata)
 		for _, u := range page.Uploads {
-			if u.Initiated != nil && !now.IsZero() && now.Sub(*u.Initiated) > s.staleAfter {
-				if err := s.dropUpload(ctx, aws.ToString(u.Key), aws.ToString(u.UploadId)); err != nil {
+			var age time.Duration
+			if u.Initiated != nil && !now.IsZero() {
+				age = now.Sub(*u.Initiated)
+			}
+			if key := aws.ToString(u.Key); dead(strings.TrimPrefix(key, s.prefix), age) {
+				if err := s.dropUpload(ctx, key, aws.ToString(u.UploadId)); err != nil {
 					return err
 				}
 			}

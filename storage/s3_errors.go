@@ -7,11 +7,14 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 )
@@ -27,10 +30,26 @@ type s3Fault struct {
 func (f *s3Fault) Error() string { return f.text }
 
 func (f *s3Fault) Unwrap() []error {
-	if f.kind == nil {
-		return []error{f.err}
+	return slices.DeleteFunc([]error{f.kind, f.err}, func(err error) bool { return err == nil })
+}
+
+// settingsFault names the setting that AWS' library could not make sense of.
+func settingsFault(err error) error {
+	var file *fs.PathError
+	var profile config.SharedConfigProfileNotExistError
+	switch bundle := os.Getenv("AWS_CA_BUNDLE"); {
+	case errors.As(err, &file) && file.Path == bundle:
+		return wrongSetting(fmt.Sprintf("AWS_CA_BUNDLE=%s: %v: name a PEM file, or unset it", bundle, file.Err), err)
+	case bundle != "" && strings.Contains(err.Error(), "CA bundle"):
+		return wrongSetting(fmt.Sprintf("AWS_CA_BUNDLE=%s: no certificates in it: name a PEM file, or unset it", bundle), err)
+	case errors.As(err, &profile):
+		return wrongSetting(fmt.Sprintf("AWS_PROFILE=%s: there is no such profile in AWS' settings files", profile.Profile), err)
 	}
-	return []error{f.kind, f.err}
+	return wrongSetting("AWS settings: "+err.Error(), err)
+}
+
+func wrongSetting(text string, err error) error {
+	return &s3Fault{text: text, kind: fs.ErrInvalid, err: err}
 }
 
 // s3Cause says in one line what went wrong and what to do.
@@ -56,15 +75,22 @@ func s3Cause(err error) error {
 	}
 	fault := &s3Fault{err: err}
 	switch {
+	case errors.Is(err, errStalled):
+		fault.text = errStalled.Error()
 	case code == "NoSuchBucket":
 		fault.text = "there is no such bucket: make it, or mind the name and the region"
 	case isNotFound(err):
 		fault.text, fault.kind = "there is no such object", fs.ErrNotExist
 	case status == http.StatusForbidden || status == http.StatusUnauthorized:
 		fault.text, fault.kind = fmt.Sprintf("%s: the credentials (AWS_ACCESS_KEY_ID, AWS_PROFILE) must allow it", orStatus(code, words, status)), fs.ErrPermission
-	case status == http.StatusMovedPermanently || code == "PermanentRedirect":
+	case status == http.StatusMovedPermanently, code == "PermanentRedirect", code == "AuthorizationHeaderMalformed", code == "IllegalLocationConstraintException":
 		fault.text = "the bucket is in another region: set AWS_REGION"
-	case code != "" || status != 0:
+		if region := serverRegion(response); region != "" {
+			fault.text += " to " + region
+		}
+	case status == http.StatusRequestedRangeNotSatisfiable:
+		fault.text = "the object is shorter than what is read of it: is it still what it was?"
+	case code != "" || status != 0 && (status < 200 || status > 299):
 		fault.text = orStatus(code, words, status)
 	case strings.Contains(err.Error(), "get credentials"), strings.Contains(err.Error(), "no EC2 IMDS role found"):
 		fault.text = "no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
@@ -109,10 +135,24 @@ func deepest(err error) error {
 	}
 }
 
+// serverRegion is where the bucket is, by an answer that says so.
+func serverRegion(r *awshttp.ResponseError) string {
+	if r == nil || r.Response == nil {
+		return ""
+	}
+	return r.Response.Header.Get("X-Amz-Bucket-Region")
+}
+
 // isNotFound tells that an object or an upload is not there.
 func isNotFound(err error) bool {
 	var api smithy.APIError
 	return errors.As(err, &api) && (api.ErrorCode() == "NoSuchKey" || api.ErrorCode() == "NotFound" || api.ErrorCode() == "NoSuchUpload")
+}
+
+// isDropped tells that an upload is not there any more.
+func isDropped(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && api.ErrorCode() == "NoSuchUpload"
 }
 
 // isRefused tells that a request is not allowed, or not known to the server.

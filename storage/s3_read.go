@@ -6,20 +6,23 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"sync"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
 )
 
 // Small reads are served from a block that was fetched ahead: at first of a few
 // pages, and twice as large each time a read goes on where the block ended, so that
 // a look into many small columns costs little and a walk over large ones few
-// requests.
+// requests. From streamBlock on it is a walk, and the block after is fetched while
+// one is read: an object holds 16 MiB at most.
 const (
-	minBlock = 128 << 10
-	maxBlock = 8 << 20
+	minBlock    = 128 << 10
+	streamBlock = 1 << 20
+	maxBlock    = 8 << 20
 )
 
 // s3Object is an object of known size and version.
@@ -27,14 +30,30 @@ type s3Object struct {
 	store *S3
 	name  string
 	ctx   context.Context //nolint:containedctx // io's interfaces have none
+	close context.CancelFunc
 	size  int64
 	etag  string
 
-	mu    sync.Mutex
-	at    int64  // of Read
-	block []byte // what was fetched ahead
-	start int64  // of block
-	next  int    // how much is fetched next if the reads go on where block ends
+	mu     sync.Mutex
+	at     int64   // of Read
+	block  block   // what was fetched ahead
+	coming *coming // the block after; nil: none is fetched
+	next   int     // how much is fetched next if the reads go on where block ends
+}
+
+// block is a piece of an object.
+type block struct {
+	start int64
+	data  []byte
+}
+
+func (b block) end() int64 { return b.start + int64(len(b.data)) }
+
+// coming is a block that is being fetched.
+type coming struct {
+	block
+	cancel context.CancelFunc
+	done   chan error
 }
 
 // Open implements [Store]. Reads end with ctx.
@@ -43,12 +62,17 @@ func (s *S3) Open(ctx context.Context, name string) (Object, error) {
 	if err != nil {
 		return nil, s.fail("open", name, err)
 	}
-	return &s3Object{store: s, name: name, ctx: ctx, size: aws.ToInt64(head.ContentLength), etag: aws.ToString(head.ETag), next: minBlock}, nil
+	o := &s3Object{store: s, name: name, size: aws.ToInt64(head.ContentLength), etag: aws.ToString(head.ETag), next: minBlock}
+	o.ctx, o.close = context.WithCancel(ctx)
+	return o, nil
 }
 
 func (o *s3Object) Size() int64 { return o.size }
 
-func (o *s3Object) Close() error { return nil }
+func (o *s3Object) Close() error {
+	o.close()
+	return nil
+}
 
 func (o *s3Object) Seek(offset int64, whence int) (int64, error) {
 	o.mu.Lock()
@@ -105,7 +129,7 @@ func (o *s3Object) readAt(p []byte, off int64) (int, error) {
 		return len(p), end
 	}
 	n := o.fromBlock(p, off)
-	if n < len(p) {
+	for n < len(p) {
 		if err := o.ahead(off+int64(n), len(p)-n); err != nil {
 			return n, err
 		}
@@ -115,52 +139,79 @@ func (o *s3Object) readAt(p []byte, off int64) (int, error) {
 }
 
 func (o *s3Object) fromBlock(p []byte, off int64) int {
-	if off < o.start || off >= o.start+int64(len(o.block)) {
+	if off < o.block.start || off >= o.block.end() {
 		return 0
 	}
-	return copy(p, o.block[off-o.start:])
+	return copy(p, o.block.data[off-o.block.start:])
 }
 
-// ahead fetches a block of at least n bytes.
+// ahead gets a block that begins with the byte at off or has it: the one that is
+// coming, or else one of at least n bytes.
 func (o *s3Object) ahead(off int64, n int) error {
-	if off == o.start+int64(len(o.block)) && o.block != nil {
+	goesOn := o.block.data != nil && off == o.block.end()
+	if goesOn {
 		o.next = min(2*o.next, maxBlock)
 	} else {
 		o.next = minBlock
+	}
+	spare, next := o.block.data, o.coming
+	o.coming = nil
+	if next != nil {
+		defer next.cancel()
+		if goesOn { // what is not read next is not waited for
+			if err := <-next.done; err != nil {
+				return err
+			}
+			o.block = next.block
+			o.begin(spare)
+			return nil
+		}
 	}
 	// Of the end a whole block: what reads there goes backwards, as from Parquet's
 	// last bytes to its footer.
 	size := int64(max(n, o.next))
 	off = max(0, min(off, o.size-size))
 	size = min(size, o.size-off)
-	if int64(cap(o.block)) < size {
-		o.block = make([]byte, size)
-	}
-	o.block, o.start = o.block[:size], off
-	if err := o.store.fetch(o.ctx, o.name, o.etag, o.block, off); err != nil {
-		o.block = nil
+	o.block = block{off, room(spare, size)}
+	if err := o.store.fetch(o.ctx, o.name, o.etag, o.block.data, off); err != nil {
+		o.block = block{}
 		return err
+	}
+	if goesOn && o.next >= streamBlock {
+		o.begin(nil)
 	}
 	return nil
 }
 
-// ReadRange reads size bytes of an object at an offset, with one request where the
-// store is an object store.
-func ReadRange(ctx context.Context, s Store, name string, off, size int64) (_ []byte, err error) {
+// begin begins to fetch the block after, into spare if it is large enough.
+func (o *s3Object) begin(spare []byte) {
+	start := o.block.end()
+	size := min(int64(min(2*o.next, maxBlock)), o.size-start)
+	if size <= 0 {
+		return
+	}
+	ctx, cancel := context.WithCancel(o.ctx)
+	c := &coming{block{start, room(spare, size)}, cancel, make(chan error, 1)}
+	o.coming = c
+	go func() { c.done <- o.store.fetch(ctx, o.name, o.etag, c.data, c.start) }()
+}
+
+// room is a slice of some bytes, in spare if there is room.
+func room(spare []byte, size int64) []byte {
+	if int64(cap(spare)) >= size {
+		return spare[:size]
+	}
+	return make([]byte, size)
+}
+
+// ReadRange implements [Store].
+func (s *S3) ReadRange(ctx context.Context, name string, off, size int64) ([]byte, error) {
+	if err := checkName(name); err != nil {
+		return nil, s.fail("read", name, err)
+	}
 	data := make([]byte, size)
-	if remote, ok := s.(*S3); ok {
-		if err := checkName(name); err != nil {
-			return nil, remote.fail("read", name, err)
-		}
-		return data, remote.fetch(ctx, name, "", data, off)
-	}
-	o, err := s.Open(ctx, name)
-	if err != nil {
+	if err := s.fetch(ctx, name, "", data, off); err != nil {
 		return nil, err
-	}
-	defer o.Close()
-	if n, err := o.ReadAt(data, off); n < len(data) {
-		return nil, &Error{Op: "read", Path: s.Path(name), Err: err}
 	}
 	return data, nil
 }
@@ -169,83 +220,46 @@ func ReadRange(ctx context.Context, s Store, name string, off, size int64) (_ []
 // is not "". An answer that stalls or is cut off is asked for again from where it
 // ended.
 func (s *S3) fetch(ctx context.Context, name, etag string, p []byte, off int64) error {
-	if len(p) == 0 {
-		return nil
-	}
-	got := 0
-	for attempt := 1; ; attempt++ {
+	attempt := 0
+	for got := 0; got < len(p); {
 		n, err := s.fetchOnce(ctx, name, etag, p[got:], off+int64(got))
 		got += n
-		if err == nil || ctx.Err() != nil || isNotFound(err) || isTaken(err) || attempt >= s.attempts {
-			if ctx.Err() != nil {
-				err = ctx.Err()
-			}
-			if isTaken(err) {
-				err = errors.New("it was replaced while it was read")
-			}
-			return s.fail("read", name, err)
-		}
 		if n > 0 {
 			attempt = 0 // it goes on
 		}
-		if !sleep(ctx, backoff(attempt)) {
-			return s.fail("read", name, ctx.Err())
+		attempt++
+		if err != nil {
+			err = s.retryer.pause(ctx, attempt, err)
+		}
+		if isTaken(err) {
+			err = errors.New("it was replaced while it was read")
+		}
+		if err != nil {
+			return s.fail("read", name, err)
 		}
 	}
+	return nil
 }
 
+// fetchOnce makes one request. How often is for [S3.fetch] to say, which knows what
+// of the answer came.
 func (s *S3) fetchOnce(ctx context.Context, name, etag string, p []byte, off int64) (int, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stalled := time.AfterFunc(s.stall, func() { cancel(errStalled) })
-	defer stalled.Stop()
 	in := &s3.GetObjectInput{Bucket: &s.bucket, Key: s.key(name), Range: aws.String(fmt.Sprintf("bytes=%d-%d", off, off+int64(len(p))-1))}
 	if etag != "" {
 		in.IfMatch = &etag
 	}
-	out, err := s.client.GetObject(ctx, in)
+	out, err := s.client.GetObject(ctx, in, func(o *s3.Options) { o.Retryer = aws.NopRetryer{} })
 	if err != nil {
-		return 0, because(ctx, err)
+		return 0, err
 	}
 	defer out.Body.Close()
-	n := 0
-	for n < len(p) {
-		k, err := out.Body.Read(p[n:min(n+1<<20, len(p))])
-		n += k
-		stalled.Reset(s.stall)
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		if n < len(p) && err != nil {
-			return n, because(ctx, err)
-		}
+	// Without a range the answer is the whole object, which begins at 0.
+	if r := aws.ToString(out.ContentRange); !strings.HasPrefix(r, fmt.Sprintf("bytes %d-", off)) && (r != "" || off != 0) {
+		return 0, fmt.Errorf("the server answered %q where bytes from %d on were asked for: it is no S3 server, or something before it takes ranges away", r, off)
+	}
+	n, err := io.ReadFull(out.Body, p)
+	if err != nil {
+		return n, &smithy.DeserializationError{Err: err}
 	}
 	return n, nil
-}
-
-var errStalled = errors.New("the server sent nothing for too long")
-
-// because prefers why a context was ended to the error that this made.
-func because(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
-	}
-	return err
-}
-
-// backoff is the pause after a failed attempt; 0 is one that got on.
-func backoff(attempt int) time.Duration {
-	return min(100*time.Millisecond<<min(attempt, 10), maxBackoff)
-}
-
-// sleep pauses, and tells whether ctx let it.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

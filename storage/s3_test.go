@@ -9,11 +9,15 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"micodata/internal/s3test"
 	"micodata/storage"
@@ -45,8 +49,7 @@ func noise(n int) []byte {
 	return data
 }
 
-// An object of several parts is whole, at any offset, and no larger parts than two
-// are held.
+// An object of several parts is whole, at any offset.
 func TestS3LargeObjects(t *testing.T) {
 	s3test.Start(t)
 	s, ctx := openS3(t), t.Context()
@@ -140,12 +143,123 @@ func TestS3ReadRange(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked = nil
-	got, err := storage.ReadRange(t.Context(), s, "x", 1000, 3<<20)
+	got, err := s.ReadRange(t.Context(), "x", 1000, 3<<20)
 	if err != nil || !bytes.Equal(got, data[1000:][:3<<20]) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 	if want := []string{"GET bytes=1000-3146727"}; !slices.Equal(asked, want) {
 		t.Errorf("asked %q, want %q", asked, want)
+	}
+}
+
+// A walk has the block after it fetched while it reads one.
+func TestS3ReadsAhead(t *testing.T) {
+	server := s3test.Start(t)
+	asked := make(chan string, 100)
+	proxy := s3test.NewProxy(t, server, func(r *http.Request) (s3test.Fault, bool) {
+		if r.Method == http.MethodGet {
+			asked <- r.Header.Get("Range")
+		}
+		return 0, false
+	})
+	server.Use(t, proxy.Endpoint)
+	s, data := openS3(t), noise(12<<20)
+	if err := storage.WriteAll(t.Context(), s, "x", storage.Exclusive, data); err != nil {
+		t.Fatal(err)
+	}
+	o, err := s.Open(t.Context(), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(data))
+	const most = 2 << 20 // is read: blocks of 128, 256 and 512 KiB, 1 MiB and a part of 2
+	for at := 0; at < most; at += 64 << 10 {
+		if _, err := io.ReadFull(o, got[at:][:64<<10]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for want := range slices.Values([]string{"0-131071", "131072-393215", "393216-917503", "917504-1966079", "1966080-4063231", "4063232-8257535"}) {
+		select {
+		case got := <-asked:
+			if got != "bytes="+want {
+				t.Errorf("asked for %s, want %s", got, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s is not asked for", want)
+		}
+	}
+	if _, err := io.ReadFull(o, got[most:]); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("it came back otherwise (%v)", err)
+	}
+	// What is fetched and not read is dropped.
+	if _, err := o.ReadAt(got[:9], 6<<20); err != nil || !bytes.Equal(got[:9], data[6<<20:][:9]) {
+		t.Errorf("a jump back: %v", err)
+	}
+	if err := o.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := o.ReadAt(got[:9], 0); err == nil {
+		t.Error("a closed object was read")
+	}
+}
+
+// What cannot become better is asked once, and what can as often as is set.
+func TestS3ReadsAreTriedAgainWhereItHelps(t *testing.T) {
+	server := s3test.Start(t)
+	var asked atomic.Int32
+	var busy atomic.Bool
+	proxy := s3test.NewProxy(t, server, func(*http.Request) (s3test.Fault, bool) {
+		asked.Add(1)
+		return s3test.Internal, busy.Load()
+	})
+	server.Use(t, proxy.Endpoint)
+	t.Setenv("AWS_MAX_ATTEMPTS", "3")
+	if err := storage.WriteAll(t.Context(), openS3(t), "x", storage.Exclusive, []byte("0123456789")); err != nil {
+		t.Fatal(err)
+	}
+	at := fmt.Sprintf("s3://%s/of a test/%d/", s3test.Bucket, place.Load())
+	read := func(name string, off int64) (int32, error) {
+		s, err := storage.New(t.Context(), at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked.Store(0)
+		_, err = s.ReadRange(t.Context(), name, off, 5)
+		return asked.Load(), err
+	}
+	if n, err := read("y", 0); n != 1 || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("404: %d requests: %v", n, err)
+	}
+	if n, err := read("x", 20); n != 1 || err == nil || !strings.Contains(err.Error(), "shorter") {
+		t.Errorf("416: %d requests: %v", n, err)
+	}
+	busy.Store(true)
+	if n, err := read("x", 5); n != 3 || err == nil || !strings.Contains(err.Error(), "InternalError") {
+		t.Errorf("500: %d requests: %v", n, err)
+	}
+	busy.Store(false)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+	if n, err := read("x", 5); n != 1 || !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("403: %d requests: %v", n, err)
+	}
+}
+
+// A server that answers a range with the whole object gives no wrong bytes.
+func TestS3ServerWithoutRanges(t *testing.T) {
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		_, _ = io.WriteString(w, "0123456789abcdef")
+	}))
+	defer server.Close()
+	(&s3test.Server{}).Use(t, server.URL)
+	s := openS3(t)
+	if got, err := s.ReadRange(t.Context(), "x", 0, 5); string(got) != "01234" || err != nil {
+		t.Errorf("the begin: %q, %v", got, err)
+	}
+	asked = 0
+	if got, err := s.ReadRange(t.Context(), "x", 10, 5); err == nil || asked != 1 {
+		t.Errorf("the middle: %q, by %d requests", got, asked)
 	}
 }
 
@@ -237,4 +351,31 @@ func TestS3Errors(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
 	t.Setenv("AWS_MAX_ATTEMPTS", "2")
 	expect("nobody there", list("s3://"+s3test.Bucket), nil, "AWS_ENDPOINT_URL")
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Amz-Bucket-Region", "eu-west-1")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, "<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region is wrong; expecting 'eu-west-1'</Message></Error>")
+	}))
+	defer elsewhere.Close()
+	t.Setenv("AWS_ENDPOINT_URL", elsewhere.URL)
+	expect("another region", list("s3://"+s3test.Bucket), nil, "set AWS_REGION to eu-west-1")
+	// Settings that make no sense are named.
+	empty := filepath.Join(t.TempDir(), "empty.pem")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, set := range [][3]string{
+		{"AWS_ENDPOINT_URL", "localhost", "http://"},
+		{"AWS_CA_BUNDLE", "/nonexistent", "no such file"},
+		{"AWS_CA_BUNDLE", empty, "no certificates"},
+		{"AWS_PROFILE", "nobody", "no such profile"},
+		{"AWS_MAX_ATTEMPTS", "many", ""},
+	} {
+		t.Run(set[0], func(t *testing.T) {
+			t.Setenv(set[0], set[1])
+			_, err := storage.New(ctx, "s3://"+s3test.Bucket)
+			expect(set[0], err, fs.ErrInvalid, set[0]+"="+set[1])
+			expect(set[0], err, fs.ErrInvalid, set[2])
+		})
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io/fs"
 	"time"
@@ -12,29 +11,43 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/sync/errgroup"
 )
+
+// partsInFlight are sent at a time: one connection seldom fills a link. With the
+// one that is gathered, a writer holds four parts, 64 MiB, and of a smaller object
+// no more than that.
+const partsInFlight = 3
 
 // Create implements [Store]. Uploads end with ctx.
 func (s *S3) Create(ctx context.Context, name string, mode Mode) (Writer, error) {
 	if err := checkName(name); err != nil {
 		return nil, s.fail("create", name, err)
 	}
-	return &s3Writer{store: s, name: name, mode: mode, ctx: ctx, mark: rand.Text()}, nil
+	w := &s3Writer{store: s, name: name, mode: mode, mark: rand.Text(), free: make(chan []byte, partsInFlight+1)}
+	ctx, w.cancel = context.WithCancel(ctx)
+	w.sending, w.ctx = errgroup.WithContext(ctx)
+	w.sending.SetLimit(partsInFlight)
+	return w, nil
 }
 
-// s3Writer gathers a part in memory while the one before is sent.
+// s3Writer gathers a part in memory while those before are sent.
 type s3Writer struct {
 	store *S3
 	name  string
 	mode  Mode
-	ctx   context.Context //nolint:containedctx // io.Writer has none
 	// mark is in the object's metadata, and tells whose an object is where the
 	// answer to a commit was lost.
-	mark   string
+	mark    string
+	ctx     context.Context //nolint:containedctx // io.Writer has none; it ends with the first error
+	cancel  context.CancelFunc
+	sending *errgroup.Group
+
 	buffer []byte
-	upload *string // nil: nothing was sent yet
-	parts  []types.CompletedPart
-	sent   chan error // of the part that is being sent; nil: none is
+	free   chan []byte // the buffers of parts that have arrived
+	upload *string     // nil: nothing was sent yet
+	parts  []*types.CompletedPart
+	err    error // the first of all: nothing can be written after it
 	ended  bool
 }
 
@@ -47,12 +60,19 @@ func (w *s3Writer) Write(p []byte) (int, error) {
 	written := 0
 	for len(p) > 0 {
 		if len(w.buffer) == w.store.partSize {
-			if err := w.send(); err != nil {
-				return written, w.store.fail("write", w.name, err)
-			}
+			w.send()
 		}
-		if cap(w.buffer) < w.store.partSize { // small objects stay small
-			w.buffer = append(make([]byte, 0, min(max(2*cap(w.buffer), len(w.buffer)+len(p)), w.store.partSize)), w.buffer...)
+		if w.err == nil && w.ctx.Err() != nil { // a part failed, or all was cancelled
+			w.err = w.arrive()
+		}
+		if w.lost() {
+			return written + len(p), nil
+		}
+		if w.err != nil {
+			return written, w.store.fail("write", w.name, w.err)
+		}
+		if cap(w.buffer) < w.store.partSize {
+			w.grow(len(p))
 		}
 		n := min(len(p), cap(w.buffer)-len(w.buffer))
 		w.buffer = append(w.buffer, p[:n]...)
@@ -61,8 +81,26 @@ func (w *s3Writer) Write(p []byte) (int, error) {
 	return written, nil
 }
 
-// send starts the upload of a part once the one before has arrived.
-func (w *s3Writer) send() error {
+// lost tells that another writer has committed the object and dropped our upload.
+// Commit says so, as it does to one that lost later.
+func (w *s3Writer) lost() bool { return w.mode == Exclusive && isDropped(w.err) }
+
+// grow makes room for n bytes, or for as many as a part has. Small objects stay
+// small.
+func (w *s3Writer) grow(n int) {
+	select {
+	case b := <-w.free:
+		w.buffer = append(b[:0], w.buffer...)
+	default:
+		w.buffer = append(make([]byte, 0, min(max(2*cap(w.buffer), len(w.buffer)+n), w.store.partSize)), w.buffer...)
+	}
+}
+
+// send begins to send what was gathered, once there are few enough on the way.
+func (w *s3Writer) send() {
+	if w.err != nil {
+		return
+	}
 	if w.upload == nil {
 		in := &s3.CreateMultipartUploadInput{Bucket: &w.store.bucket, Key: w.store.key(w.name), Metadata: w.metadata()}
 		if w.store.checksums {
@@ -70,42 +108,42 @@ func (w *s3Writer) send() error {
 		}
 		out, err := w.store.client.CreateMultipartUpload(w.ctx, in)
 		if err != nil {
-			return err
+			w.err = err
+			return
 		}
 		w.upload = out.UploadId
 	}
-	if err := w.arrive(); err != nil {
-		return err
-	}
 	number := len(w.parts) + 1
 	if number > maxParts {
-		return fmt.Errorf("more than %d parts of %d bytes are no object", maxParts, w.store.partSize)
+		w.err = fmt.Errorf("more than %d parts of %d bytes are no object", maxParts, w.store.partSize)
+		return
 	}
-	w.parts = append(w.parts, types.CompletedPart{PartNumber: aws.Int32(int32(number))})
-	part, body, sent := &w.parts[number-1], w.buffer, make(chan error, 1)
-	w.buffer, w.sent = nil, sent
-	go func() {
+	part, body := &types.CompletedPart{PartNumber: aws.Int32(int32(number))}, w.buffer
+	w.parts, w.buffer = append(w.parts, part), nil
+	w.sending.Go(func() error {
 		in := &s3.UploadPartInput{Bucket: &w.store.bucket, Key: w.store.key(w.name), UploadId: w.upload, PartNumber: part.PartNumber, Body: bytes.NewReader(body)}
 		if w.store.checksums {
 			in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32
 		}
 		out, err := w.store.client.UploadPart(w.ctx, in)
-		if err == nil {
-			part.ETag, part.ChecksumCRC32 = out.ETag, out.ChecksumCRC32
+		if err != nil {
+			return err
 		}
-		sent <- err
-	}()
-	return nil
+		part.ETag, part.ChecksumCRC32 = out.ETag, out.ChecksumCRC32
+		if cap(body) == w.store.partSize {
+			w.free <- body // there is room for all that there are
+		}
+		return nil
+	})
 }
 
-// arrive waits for the part that is being sent.
+// arrive waits for the parts on the way. None can be sent after it.
 func (w *s3Writer) arrive() error {
-	if w.sent == nil {
-		return nil
+	cancelled := w.ctx.Err()
+	if err := w.sending.Wait(); err != nil {
+		return err
 	}
-	err := <-w.sent
-	w.sent = nil
-	return err
+	return cancelled
 }
 
 func (w *s3Writer) metadata() map[string]string { return map[string]string{markKey: w.mark} }
@@ -115,18 +153,22 @@ func (w *s3Writer) Commit(ctx context.Context) error {
 	if w.ended {
 		return w.store.fail("commit", w.name, fs.ErrClosed)
 	}
-	if err := ctx.Err(); err != nil {
-		return w.store.fail("commit", w.name, errors.Join(err, w.Abort()))
+	defer context.AfterFunc(ctx, w.cancel)() // parts are sent with Create's context
+	err := ctx.Err()
+	if err == nil {
+		err = w.publish(ctx)
 	}
-	err := w.publish(ctx)
-	if err != nil {
+	if err != nil || w.upload != nil && w.mode == Exclusive {
 		err = w.settle(ctx, err)
 	}
 	if err != nil {
 		_ = w.Abort() // a sweep removes what this leaves
 		return w.store.fail("commit", w.name, err)
 	}
-	w.ended, w.buffer = true, nil
+	w.end()
+	if w.upload != nil {
+		w.dropOthers(ctx)
+	}
 	return nil
 }
 
@@ -136,42 +178,34 @@ func (w *s3Writer) publish(ctx context.Context) error {
 	if w.mode == Exclusive {
 		condition = aws.String("*")
 	}
-	if w.upload == nil {
-		return w.insist(ctx, func() error {
-			in := &s3.PutObjectInput{Bucket: &w.store.bucket, Key: w.store.key(w.name), Body: bytes.NewReader(w.buffer), Metadata: w.metadata(), IfNoneMatch: condition}
-			_, err := w.store.client.PutObject(ctx, in)
-			return err
-		})
+	if w.upload == nil && w.err == nil {
+		_, err := w.store.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &w.store.bucket, Key: w.store.key(w.name), Body: bytes.NewReader(w.buffer),
+			Metadata: w.metadata(), IfNoneMatch: condition})
+		return err
 	}
 	if len(w.buffer) > 0 {
-		if err := w.send(); err != nil {
-			return err
-		}
+		w.send()
 	}
-	if err := w.arrive(); err != nil {
-		return err
+	if w.err == nil {
+		w.err = w.arrive()
 	}
-	return w.insist(ctx, func() error {
-		in := &s3.CompleteMultipartUploadInput{Bucket: &w.store.bucket, Key: w.store.key(w.name), UploadId: w.upload, IfNoneMatch: condition,
-			MultipartUpload: &types.CompletedMultipartUpload{Parts: w.parts}}
-		_, err := w.store.client.CompleteMultipartUpload(ctx, in)
-		return err
-	})
-}
-
-// insist repeats a request that met another of the same key.
-func (w *s3Writer) insist(ctx context.Context, request func() error) error {
-	for attempt := 1; ; attempt++ {
-		err := request()
-		if !isConflict(err) || attempt >= w.store.attempts || !sleep(ctx, backoff(attempt)) {
-			return err
-		}
+	if w.err != nil {
+		return w.err
 	}
+	parts := make([]types.CompletedPart, len(w.parts))
+	for i, p := range w.parts {
+		parts[i] = *p
+	}
+	_, err := w.store.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: &w.store.bucket, Key: w.store.key(w.name), UploadId: w.upload,
+		IfNoneMatch: condition, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
+	return err
 }
 
 // settle finds out what became of a commit that ended with an error: its request
 // may have been carried out although the answer was lost, and then repeating it
-// finds its own object there, or its upload gone.
+// finds its own object there, or its upload gone. Nor is the end of an upload
+// believed that went well: where the winner dropped the upload, there are servers
+// (versitygw) that see an object and say that all is done.
 func (w *s3Writer) settle(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		// Nobody knows, but a caller that is told of an interrupt looks again at the
@@ -182,26 +216,59 @@ func (w *s3Writer) settle(ctx context.Context, err error) error {
 	switch {
 	case problem == nil && head.Metadata[markKey] == w.mark:
 		return nil
-	case problem == nil && w.mode == Exclusive && (isTaken(err) || isConflict(err) || isNotFound(err)):
+	case problem == nil && w.mode == Exclusive && (err == nil || isTaken(err) || isConflict(err) || isNotFound(err)):
 		return fs.ErrExist
+	case err == nil:
+		return problem
 	}
 	return err
 }
 
-// abortPatience is how long an abort may take after an interrupt.
-const abortPatience = 10 * time.Second
+// tidyPatience is how long tidying up may take, after an interrupt too.
+const tidyPatience = 10 * time.Second
+
+// dropOthers drops other uploads of the committed object: those of runs that were
+// killed, and of our own where the answer that named it was lost. Who else wants to
+// commit exclusively can't any more, and its writer is told at its commit; where
+// objects are replaced, a living one can, so only old ones go. A sweep removes what
+// stays.
+func (w *s3Writer) dropOthers(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, tidyPatience)
+	defer cancel()
+	var ours bool
+	_ = w.store.dropUploads(ctx, w.name, nil, func(name string, age time.Duration) bool {
+		if name != w.name {
+			return false // "x/10" begins as "x/1" does
+		}
+		if w.mode == Replace {
+			return age > w.store.staleAfter
+		}
+		if !ours { // not deleted since, so that none of these began after it
+			head, err := w.store.head(ctx, w.name)
+			ours = err == nil && head.Metadata[markKey] == w.mark
+		}
+		return ours
+	})
+}
+
+// end lets go of what the writer holds.
+func (w *s3Writer) end() {
+	w.ended = true
+	w.cancel()
+	_ = w.sending.Wait() // whatever came of it, it is dropped
+	w.buffer, w.free = nil, nil
+}
 
 // Abort implements [Writer].
 func (w *s3Writer) Abort() error {
 	if w.ended {
 		return nil
 	}
-	w.ended, w.buffer = true, nil
-	_ = w.arrive() // whatever came of it, it is dropped
+	w.end()
 	if w.upload == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), abortPatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), tidyPatience)
 	defer cancel()
 	return w.store.fail("abort", w.name, w.store.dropUpload(ctx, *w.store.key(w.name), *w.upload))
 }

@@ -28,8 +28,10 @@ type Store interface {
 	Stat(ctx context.Context, name string) (Info, error)
 	// Create starts an object.
 	Create(ctx context.Context, name string, mode Mode) (Writer, error)
-	// List returns the objects whose names start with prefix, sorted by name,
-	// without their sizes.
+	// ReadRange reads size bytes of an object at an offset: of an object store by
+	// one request.
+	ReadRange(ctx context.Context, name string, off, size int64) ([]byte, error)
+	// List returns the objects whose names start with prefix, sorted by name.
 	List(ctx context.Context, prefix string) ([]Info, error)
 	// Delete removes an object; a missing one is no error.
 	Delete(ctx context.Context, name string) error
@@ -62,7 +64,7 @@ type Writer interface {
 // Info describes an object.
 type Info struct {
 	Name string
-	Size int64 // in bytes; -1 in a list
+	Size int64 // in bytes
 }
 
 // Mode says what Commit does when the object is there already.
@@ -98,8 +100,9 @@ func (e *Error) Error() string {
 
 // cause drops the path that the operating system's own errors repeat.
 func (e *Error) cause() error {
+	var remote *s3Fault
 	var pe *fs.PathError
-	if errors.As(e.Err, &pe) {
+	if !errors.As(e.Err, &remote) && errors.As(e.Err, &pe) {
 		return pe.Err
 	}
 	return e.Err

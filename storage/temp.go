@@ -132,7 +132,11 @@ func (t temps) mkdirAll(dir string) error {
 		}
 		missing = append(missing, d)
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	err := os.MkdirAll(dir, 0o777)
+	if errors.Is(err, fs.ErrExist) { // neither a folder, nor a file, which is another error
+		err = errors.New("a link there leads nowhere: make the folder that it names, or remove it")
+	}
+	if err != nil {
 		return err
 	}
 	for _, d := range missing {

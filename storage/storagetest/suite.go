@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		"sweep spares living writers":           checkSweep,
 		"a cancelled commit publishes nothing":  checkCancel,
 		"objects are read at any offset":        checkReadAt,
+		"ranges are read whole":                 checkReadRange,
 		"delete removes and forgives a missing": checkDelete,
 	} {
 		t.Run(name, func(t *testing.T) { check(t, open(t)) })
@@ -63,7 +64,10 @@ func names(t *testing.T, s storage.Store, prefix string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out = append(out, fmt.Sprintf("%s:%d", i.Name, info.Size))
+		if info != i {
+			t.Errorf("List says %+v, Stat %+v", i, info)
+		}
+		out = append(out, fmt.Sprintf("%s:%d", i.Name, i.Size))
 	}
 	return fmt.Sprint(out)
 }
@@ -279,12 +283,35 @@ func checkReadAt(t *testing.T, s storage.Store) {
 	}
 }
 
+func checkReadRange(t *testing.T, s storage.Store) {
+	ctx := context.Background()
+	put(t, s, "x", []byte("0123456789"))
+	if got, err := s.ReadRange(ctx, "x", 4, 3); err != nil || string(got) != "456" {
+		t.Errorf("ReadRange(4, 3) = %q, %v", got, err)
+	}
+	if got, err := s.ReadRange(ctx, "x", 4, 0); err != nil || len(got) > 0 {
+		t.Errorf("ReadRange(4, 0) = %q, %v", got, err)
+	}
+	var own *storage.Error
+	for _, off := range []int64{8, 20} {
+		if got, err := s.ReadRange(ctx, "x", off, 3); !errors.As(err, &own) || got != nil {
+			t.Errorf("ReadRange(%d, 3) = %q, %v, want an error", off, got, err)
+		}
+	}
+	if _, err := s.ReadRange(ctx, "no/such", 0, 3); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of a missing object: %v", err)
+	}
+}
+
 func checkDelete(t *testing.T, s storage.Store) {
 	put(t, s, "a/x", []byte("1"))
 	for range 2 {
 		if err := s.Delete(context.Background(), "a/x"); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := s.Delete(context.Background(), "never/there/x"); err != nil {
+		t.Errorf("in a folder that was never there: %v", err)
 	}
 	if got := names(t, s, ""); got != "[]" {
 		t.Errorf("after delete: %s", got)
