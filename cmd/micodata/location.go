@@ -43,10 +43,7 @@ func openStore(ctx context.Context, location, mark string, create bool) (storage
 }
 
 func openBucket(ctx context.Context, location, mark string, create bool) (storage.Store, error) {
-	store, err := storage.NewS3(ctx, location)
-	if errors.Is(err, fs.ErrInvalid) {
-		return nil, usagef("%v", err)
-	}
+	store, err := newS3(ctx, location)
 	if err != nil {
 		return nil, err
 	}
@@ -63,10 +60,22 @@ func openBucket(ctx context.Context, location, mark string, create bool) (storag
 	return nil, usagef("%s has no %s: it is not what this command works on", location, mark)
 }
 
+// newS3 has a wrong location or setting as what it is, a mistake of the user's.
+func newS3(ctx context.Context, location string) (*storage.S3, error) {
+	store, err := storage.NewS3(ctx, location)
+	if errors.Is(err, fs.ErrInvalid) {
+		return nil, usagef("%v", err)
+	}
+	return store, err
+}
+
 // checkFolder is the check of openStore for a folder.
 func checkFolder(dir, mark string, create bool) error {
 	if strings.Contains(dir, "://") {
 		return usagef("%s: datasets and sets are folders or s3://BUCKET/PREFIX", dir)
+	}
+	if key, ok := strings.CutPrefix(dir, "s3:"); ok {
+		return usagef("%s: a place in a bucket is s3://%s, and a folder of that name ./%s", dir, strings.TrimLeft(key, "/"), dir)
 	}
 	fi, err := os.Stat(dir)
 	switch {
@@ -103,7 +112,7 @@ func datasetOf(ctx context.Context, out, dir string) (storage.Store, error) {
 	}
 	inside := below(out, datasetInSet)
 	if storage.IsS3(inside) {
-		store, err := storage.NewS3(ctx, inside)
+		store, err := newS3(ctx, inside)
 		if err != nil {
 			return nil, err
 		}

@@ -28,7 +28,7 @@ func run(ctx context.Context, args []string, std streams, in *interrupts) int {
 	root.SetIn(std.in)
 	root.SetOut(std.out)
 	root.SetErr(std.err)
-	err := root.ExecuteContext(ctx)
+	err := root.ExecuteContext(storage.WithNotice(ctx, app.note))
 	if err == nil && out.err != nil {
 		err = &storage.Error{Op: "write", Path: "standard output", Err: out.err}
 	}
