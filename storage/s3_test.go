@@ -271,10 +271,10 @@ func TestS3Trouble(t *testing.T) {
 	server.Use(t, proxy.Endpoint)
 	t.Setenv("AWS_MAX_ATTEMPTS", "30")
 	s, ctx := openS3(t), t.Context()
-	want := noise(40 << 20)
+	want := noise(20 << 20)
 	for i := range 12 {
 		name := fmt.Sprintf("x/%d", i)
-		size := []int{100, 1 << 20, 40 << 20}[i%3]
+		size := []int{100, 1 << 20, 20 << 20}[i%3]
 		wins := make([]error, 2)
 		var both sync.WaitGroup
 		for k := range wins {
