@@ -318,13 +318,6 @@ func shardSizes(ctx context.Context, s storage.Store) (map[string]int64, error) 
 	}
 	sizes := map[string]int64{}
 	for _, o := range objects {
-		if o.Size < 0 {
-			info, err := s.Stat(ctx, o.Name)
-			if err != nil {
-				return nil, err
-			}
-			o.Size = info.Size
-		}
 		sizes[o.Name] = o.Size
 	}
 	return sizes, nil
