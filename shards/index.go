@@ -118,7 +118,8 @@ func indexShard(ctx context.Context, s storage.Store, schema *table.Schema[Tuple
 		return err
 	}
 	defer o.Close()
-	r, err := schema.NewReader(o, table.ReaderOptions{NoBlobs: true})
+	columns := slices.DeleteFunc(schema.Columns(), func(c string) bool { return slices.Contains(ownBlobs, c) })
+	r, err := schema.NewReader(o, table.ReaderOptions{Columns: columns, NoBlobs: true}) // of frames the times are read
 	if err != nil {
 		return err
 	}
@@ -143,9 +144,6 @@ func indexShard(ctx context.Context, s storage.Store, schema *table.Schema[Tuple
 				x.Frames = append(x.Frames, FramePlace{Time: f.Time})
 			}
 			x.Tuple.Frames = nil // of which no media were read
-			for _, b := range []*table.Blob{&x.Tuple.Image, &x.Tuple.Video, &x.Tuple.Audio, &x.Tuple.Depth, &x.Tuple.Normal} {
-				*b = table.Blob{} // the path alone is none
-			}
 			for _, p := range byRow[row] {
 				if err := x.set(p); err != nil {
 					return err
