@@ -35,7 +35,7 @@ type Env struct {
 	// Workers is the number of shards written at once; each holds some two row
 	// groups in memory. Default 2.
 	Workers int
-	// TempDir is where the order of a shuffled set is noted, 60 bytes a tuple; "" for
+	// TempDir is where a shuffled set is noted, some 1.5 KB a tuple; "" for
 	// the system's.
 	TempDir string
 	// Progress, if set, is told of each finished shard, from several goroutines.

@@ -3,8 +3,11 @@ package shards
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"slices"
 	"strings"
@@ -115,7 +118,8 @@ func indexShard(ctx context.Context, s storage.Store, schema *table.Schema[Tuple
 		return err
 	}
 	defer o.Close()
-	r, err := schema.NewReader(o, table.ReaderOptions{NoBlobs: true})
+	columns := slices.DeleteFunc(schema.Columns(), func(c string) bool { return slices.Contains(ownBlobs, c) })
+	r, err := schema.NewReader(o, table.ReaderOptions{Columns: columns, NoBlobs: true}) // of frames the times are read
 	if err != nil {
 		return err
 	}
@@ -140,9 +144,6 @@ func indexShard(ctx context.Context, s storage.Store, schema *table.Schema[Tuple
 				x.Frames = append(x.Frames, FramePlace{Time: f.Time})
 			}
 			x.Tuple.Frames = nil // of which no media were read
-			for _, b := range []*table.Blob{&x.Tuple.Image, &x.Tuple.Video, &x.Tuple.Audio, &x.Tuple.Depth, &x.Tuple.Normal} {
-				*b = table.Blob{} // the path alone is none
-			}
 			for _, p := range byRow[row] {
 				if err := x.set(p); err != nil {
 					return err
@@ -157,6 +158,11 @@ func indexShard(ctx context.Context, s storage.Store, schema *table.Schema[Tuple
 	return ctx.Err()
 }
 
+// Shards that are read ahead of the index's writing: each waits for some answers, one
+// after the other. Their rows are in memory, some 2 KB each; those of one shard may be
+// more.
+const shardsAhead, rowsAhead = 16, 1 << 16
+
 // writeIndex makes index.parquet of all shards and shows each row to see.
 func writeIndex(ctx context.Context, s storage.Store, m *Manifest, see func(*IndexRow)) error {
 	object, err := s.Create(ctx, IndexName, storage.Replace)
@@ -164,30 +170,50 @@ func writeIndex(ctx context.Context, s storage.Store, m *Manifest, see func(*Ind
 		return err
 	}
 	defer object.Abort()
-	w := IndexSchema.NewWriter(object, table.WriterOptions{Metadata: []table.KeyValue{{Key: metaFingerprint, Value: m.Fingerprint}}})
+	out := &summed{w: object, sum: sha256.New()}
+	w := IndexSchema.NewWriter(out, table.WriterOptions{Metadata: []table.KeyValue{{Key: metaFingerprint, Value: m.Fingerprint}}})
 	schema := NewTupleSchema(m.AudioRate)
-	for _, shard := range m.Shards {
-		if err := indexShard(ctx, s, schema, shard.Name, func(x *IndexRow) error {
-			see(x)
-			return w.Write(x)
-		}); err != nil {
-			return fmt.Errorf("index %s: %w", shard.Name, err)
+	ahead := window{values: shardsAhead, weight: rowsAhead, of: func(i int) int64 { return m.Shards[i].Rows }}
+	err = inOrder(ctx, len(m.Shards), ahead, func(ctx context.Context, i int) (rows []*IndexRow, err error) {
+		err = indexShard(ctx, s, schema, m.Shards[i].Name, func(x *IndexRow) error {
+			rows = append(rows, x)
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("index %s: %w", m.Shards[i].Name, err)
 		}
+		return rows, nil
+	}, func(_ int, rows []*IndexRow) error {
+		for _, x := range rows {
+			see(x)
+			if err := w.Write(x); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if err := w.Close(); err != nil {
 		return err
 	}
-	if err := object.Commit(ctx); err != nil {
-		return err
-	}
-	o, err := s.Open(ctx, IndexName)
-	if err != nil {
-		return err
-	}
-	defer o.Close()
-	m.Index = File{Name: IndexName, Rows: w.Rows(), Bytes: o.Size()}
-	m.Index.SHA256, err = checksum(ctx, o)
-	return err
+	m.Index = File{Name: IndexName, Rows: w.Rows(), Bytes: out.n, SHA256: hex.EncodeToString(out.sum.Sum(nil))}
+	return object.Commit(ctx)
+}
+
+// summed counts and hashes what is written.
+type summed struct {
+	w   io.Writer
+	sum hash.Hash
+	n   int64
+}
+
+func (s *summed) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	s.sum.Write(p[:n]) // a hash takes all
+	s.n += int64(n)
+	return n, err
 }
 
 // ReadIndex calls each for every tuple of a finished set, in the order of its

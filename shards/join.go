@@ -2,8 +2,10 @@ package shards
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -27,6 +29,7 @@ type join struct {
 	row     int64
 	sources map[string]*dataset.Source
 	order   []*dataset.Source // as in the ingest part
+	ingest  [sha256.Size]byte // digest of the ingest part
 	clips   *dataset.PartReader[dataset.Clip]
 	depth   *dataset.PartReader[dataset.Depth]
 	normal  *dataset.PartReader[dataset.Normal]
@@ -37,7 +40,7 @@ type blobMode int
 
 const (
 	noMedia blobMode = iota // no columns that have blobs
-	noBlobs                 // these columns, without the blobs: see [join.fill]
+	noBlobs                 // these columns, without the blobs, which are read by their places
 	allBlobs
 )
 
@@ -49,17 +52,7 @@ func openJoin(ctx context.Context, env *Env, part int, blobs blobMode) (_ *join,
 			j.close()
 		}
 	}()
-	info, err := dataset.ReadPart(ctx, env.Dataset, dataset.SourceSchema, dataset.StageIngest, part, func(s *dataset.Source) error {
-		j.order = append(j.order, s)
-		if _, twice := j.sources[s.ID]; !twice {
-			j.sources[s.ID] = s // a second one is an error row: the first keeps the clips
-		}
-		return nil
-	}, "source_id", "uri", "title", "license", "status", "error_class", "error", "sha256", "text")
-	if err != nil {
-		return nil, err
-	}
-	if err := env.check(info); err != nil {
+	if err := j.readSources(ctx, env); err != nil {
 		return nil, err
 	}
 	var leave []string // unread; frames must go with their maps
@@ -82,6 +75,32 @@ func openJoin(ctx context.Context, env *Env, part int, blobs blobMode) (_ *join,
 		}
 	}
 	return j, j.sameRows()
+}
+
+func (j *join) readSources(ctx context.Context, env *Env) error {
+	r, err := dataset.OpenPart(ctx, env.Dataset, dataset.SourceSchema, dataset.StageIngest, j.part,
+		"source_id", "uri", "title", "license", "status", "error_class", "error", "sha256", "text")
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if err := env.check(r.Info); err != nil {
+		return err
+	}
+	j.ingest = r.Digest()
+	for {
+		s, err := r.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		j.order = append(j.order, s)
+		if _, twice := j.sources[s.ID]; !twice {
+			j.sources[s.ID] = s // a second one is an error row: the first keeps the clips
+		}
+	}
 }
 
 func openPart[R any](ctx context.Context, env *Env, schema *table.Schema[R], stage string, part int, blobs blobMode, leave ...string) (*dataset.PartReader[R], error) {
@@ -111,6 +130,23 @@ func (j *join) sameRows() error {
 		return j.misfit(dataset.StageNormal, fmt.Sprintf("has %d rows, %s %d", j.normal.Rows(), dataset.StageExtract, rows))
 	}
 	return nil
+}
+
+// digest identifies the content of all files of the part.
+func (j *join) digest() (sum [sha256.Size]byte) {
+	all := [][sha256.Size]byte{j.ingest, j.clips.Digest()}
+	if j.depth != nil {
+		all = append(all, j.depth.Digest())
+	}
+	if j.normal != nil {
+		all = append(all, j.normal.Digest())
+	}
+	h := sha256.New()
+	for _, d := range all {
+		h.Write(d[:])
+	}
+	h.Sum(sum[:0])
+	return sum
 }
 
 // misfit is the error of parts that do not belong together. No row is matched
@@ -182,8 +218,9 @@ func (j *join) sameFrames(stage string, clip *dataset.Clip, maps []dataset.Frame
 
 // blobsOf is what a file's footer tells of a row's blobs.
 type blobsOf struct {
-	bytes   int64    // that they take in a file
-	columns []string // that have one; frames' are not among them
+	bytes   int64             // that they take in a file
+	columns []string          // that have one; frames' are not among them
+	places  []table.BlobPlace // of those that are written
 }
 
 // blobs tells of the blobs of each row, which are not read.
@@ -198,6 +235,7 @@ func (j *join) blobs(s *Settings) ([]blobsOf, error) {
 			row, column := &rows[p.Row], strings.TrimSuffix(p.Column, ".bytes")
 			if keeps(column) {
 				row.bytes += p.Size + blobOverhead
+				row.places = append(row.places, p)
 			}
 			if !strings.Contains(column, ".") {
 				row.columns = append(row.columns, column)
@@ -205,56 +243,14 @@ func (j *join) blobs(s *Settings) ([]blobsOf, error) {
 		}
 		return err
 	}
-	for _, places := range j.files() {
-		if err := add(places()); err != nil {
-			return nil, err
-		}
+	err := add(j.clips.Blobs())
+	if err == nil && j.depth != nil {
+		err = add(j.depth.Blobs())
 	}
-	return rows, nil
-}
-
-// files are the open parts by stage, with what tells the places of their blobs.
-func (j *join) files() map[string]func() ([]table.BlobPlace, error) {
-	files := map[string]func() ([]table.BlobPlace, error){dataset.StageExtract: j.clips.Blobs}
-	if j.depth != nil {
-		files[dataset.StageDepth] = j.depth.Blobs
+	if err == nil && j.normal != nil {
+		err = add(j.normal.Blobs())
 	}
-	if j.normal != nil {
-		files[dataset.StageNormal] = j.normal.Blobs
-	}
-	return files
-}
-
-// fill reads the blobs of tuples, by their rows in the part, that were joined
-// without.
-func (j *join) fill(ctx context.Context, rows map[int64]*Tuple) error {
-	for stage, blobPlaces := range j.files() {
-		places, err := blobPlaces()
-		if err != nil {
-			return err
-		}
-		var blobs []*table.Blob
-		places = slices.DeleteFunc(places, func(p table.BlobPlace) bool {
-			t := rows[p.Row]
-			if t == nil {
-				return true
-			}
-			b := t.blob(p)
-			if b == nil || b.Path == "" { // it is not written
-				return true
-			}
-			blobs = append(blobs, b)
-			return false
-		})
-		data, err := readBlobs(ctx, j.store, dataset.PartName(stage, j.part), places)
-		if err != nil {
-			return dataset.Damaged(j.store, dataset.PartName(stage, j.part), err)
-		}
-		for i, b := range blobs {
-			b.Bytes = data[i]
-		}
-	}
-	return nil
+	return rows, err
 }
 
 // blob is the tuple's own that a place is of, nil if it has none.

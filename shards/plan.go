@@ -2,32 +2,27 @@ package shards
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
-	"hash"
-	"hash/fnv"
 	"io"
-	"os"
+	"math"
 	"slices"
 
 	"micodata/dataset"
 	"micodata/internal/table"
 )
 
-// run is a stretch of rows of a part that go to the same shard.
-type run struct {
-	Part     int
-	First, N int64
-}
-
 // shardPlan says what goes into one shard.
 type shardPlan struct {
 	Split string
 	Index int // within the split
 	Total int // shards of the split
-	Runs  []run
 	Rows  int64
-	list  *rowList  // instead of Runs where the set is shuffled
-	sum   hash.Hash // of list
+	runs  runList
+	list  *rowList          // instead of runs where the set is shuffled
+	sum   [sha256.Size]byte // of the rows and the parts that they are of
 	// Bytes is at least what the file will have.
 	Bytes int64
 	// Digest identifies the content: the settings, the rows and the parts.
@@ -44,6 +39,7 @@ type plan struct {
 	audioRate   int
 	shards      []*shardPlan // train, then validation, then test
 	tuples      int64
+	sources     int64 // that have a tuple
 	stages      map[string]Counts
 	// leftOut counts clips that could be tuples and are not, by the setting that
 	// left them out.
@@ -52,7 +48,7 @@ type plan struct {
 	hits     map[keyHash]bool // what took them out
 	notes    []string
 	digest   string
-	lists    *os.File // of shuffled shards' rows; nil without
+	noted    *notebook // of a shuffled set; nil without
 }
 
 // unknown are the keys that took no tuple out.
@@ -62,8 +58,8 @@ func (p *plan) unknown(keys []string) []string {
 
 // close frees what the plan holds.
 func (p *plan) close() {
-	if p.lists != nil {
-		_ = p.lists.Close() // it has no name any more
+	if p.noted != nil {
+		p.noted.close()
 	}
 }
 
@@ -75,31 +71,28 @@ type planner struct {
 	env    *Env
 	schema *table.Schema[Tuple]
 	plan   *plan
-	// owner keeps a source whose id occurs in several parts.
-	owner map[string]owner
+	owners owners
 	// allTrain puts every source into train.
 	allTrain bool
 	splits   map[string][]*shardPlan
-	sizes    map[int][]int64 // of each part's files
+	digests  [][sha256.Size]byte // of each part
 	limit    int64
 	filter   *Filter
 	excluded exclusion
 	placed   int64              // tuples, with those that are excluded
+	sources  uint32             // of the parts before
+	counted  []uint64           // bits: sources that have a tuple
 	sorters  map[string]*sorter // of the splits, where the set is shuffled
 }
 
 // makePlan reads scalar columns and footers only. The order is that of the
 // parts. A small set in which no source falls to train is all train.
 func makePlan(ctx context.Context, env *Env, parts int, excluded exclusion) (*plan, error) {
-	owner, err := owners(ctx, env, parts)
-	if err != nil {
-		return nil, err
-	}
 	filter, err := ParseFilter(env.Where)
 	if err != nil {
 		return nil, err
 	}
-	p := &planner{env: env, owner: owner, limit: env.ShardBytes, filter: filter, excluded: excluded}
+	p := &planner{env: env, limit: env.ShardBytes, filter: filter, excluded: excluded, plan: &plan{}}
 	err = p.all(ctx, parts)
 	if err == nil && p.placed > 0 && len(p.splits[Train]) == 0 {
 		p.allTrain = true
@@ -116,6 +109,10 @@ func makePlan(ctx context.Context, env *Env, parts int, excluded exclusion) (*pl
 	return p.plan, nil
 }
 
+// partsAhead is how many parts are read at once while a set is planned: each waits for
+// some tens of answers, one after the other, and holds a few MB.
+const partsAhead = 32
+
 func (p *planner) all(ctx context.Context, parts int) error {
 	p.plan = &plan{}
 	print, err := p.env.fingerprint()
@@ -125,8 +122,12 @@ func (p *planner) all(ctx context.Context, parts int) error {
 	p.plan = &plan{fingerprint: print, audioRate: p.env.audioRate(), stages: map[string]Counts{},
 		leftOut: map[string]int64{}, hits: map[keyHash]bool{}}
 	p.schema = NewTupleSchema(p.plan.audioRate)
-	p.splits, p.sizes, p.placed = map[string][]*shardPlan{}, map[int][]int64{}, 0
+	p.splits, p.digests, p.owners = map[string][]*shardPlan{}, nil, owners{}
+	p.placed, p.sources, p.counted = 0, 0, nil
 	if p.env.Shuffle != 0 {
+		if p.plan.noted, err = newNotebook(p.env.TempDir, p.schema); err != nil {
+			return err
+		}
 		p.sorters = map[string]*sorter{}
 		defer func() {
 			for _, s := range p.sorters {
@@ -134,79 +135,132 @@ func (p *planner) all(ctx context.Context, parts int) error {
 			}
 		}()
 	}
-	for part := range parts {
-		if err := p.part(ctx, part); err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
+	err = inOrder(ctx, parts, window{values: partsAhead}, p.read, func(part int, r *partRows) error { return p.part(ctx, part, r) })
+	if err == nil && p.env.Shuffle != 0 {
+		err = p.arrange(ctx)
 	}
-	if p.env.Shuffle != 0 {
-		return p.arrange(ctx)
-	}
-	return nil
+	return err
 }
 
-func (p *planner) part(ctx context.Context, part int) error {
-	j, err := openJoin(ctx, p.env, part, noMedia)
+// partRows is what planning reads of a part.
+type partRows struct {
+	digest  [sha256.Size]byte
+	sources []*dataset.Source // as in the ingest part
+	rows    []partRow
+}
+
+// partRow is a clip, and of one that is OK the tuple that it would be.
+type partRow struct {
+	*joined
+	sourceRow uint32
+	tuple     *Tuple
+	bytes     int64     // that the tuple takes in a file
+	leftOut   string    // the setting by which it is not what was asked for
+	err       error     // of the condition, which cannot be told of it
+	hits      []keyHash // that exclude it
+	note      []byte
+}
+
+// read reads a part; it runs beside others.
+func (p *planner) read(ctx context.Context, part int) (*partRows, error) {
+	mode := noMedia
+	if p.env.Shuffle != 0 {
+		mode = noBlobs
+	}
+	j, err := openJoin(ctx, p.env, part, mode)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer j.close()
-	if p.sizes[part], err = p.partSizes(ctx, part); err != nil {
-		return err
-	}
 	blobs, err := j.blobs(&p.env.Settings)
+	if err != nil {
+		return nil, err
+	}
+	out := &partRows{digest: j.digest(), sources: j.order, rows: make([]partRow, 0, len(blobs))}
+	sourceRow := map[*dataset.Source]uint32{}
+	for i, s := range j.order {
+		sourceRow[s] = uint32(i)
+	}
+	for {
+		clip, err := j.next()
+		if err == io.EOF {
+			return out, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		r := partRow{joined: clip, sourceRow: sourceRow[clip.source]}
+		if clip.clip.Status == dataset.OK {
+			b := blobs[len(out.rows)]
+			r.tuple = clip.tuple()
+			r.leftOut, r.err = p.leavesOut(r.tuple, b.columns)
+			r.hits = p.excluded.hits(r.tuple)
+			r.tuple = p.env.trim(r.tuple)
+			r.bytes = p.schema.RowBytes(r.tuple) + b.bytes
+			if mode == noBlobs && r.leftOut == "" && len(r.hits) == 0 {
+				r.note = encodeNote(p.schema, part, r.tuple, b.places)
+			}
+		}
+		out.rows = append(out.rows, r)
+	}
+}
+
+// part takes the rows of a part.
+func (p *planner) part(ctx context.Context, part int, rows *partRows) error {
+	p.digests = append(p.digests, rows.digest)
+	for _, s := range rows.sources {
+		p.count(dataset.StageIngest, s.Outcome)
+	}
+	again, err := p.repeats(ctx, part, rows.sources)
 	if err != nil {
 		return err
 	}
-	for _, s := range j.order {
-		p.count(dataset.StageIngest, s.Outcome)
-	}
 	keys := map[string]bool{}
-	for row := int64(0); ; row++ {
-		r, err := j.next()
-		if err == io.EOF {
-			return nil
-		}
+	for i := range rows.rows {
+		r := &rows.rows[i]
+		takes, err := p.takes(r, part, keys, again)
 		if err != nil {
 			return err
 		}
-		t, err := p.takes(r, part, keys, blobs[row].columns)
-		if err != nil {
-			return err
-		}
-		if t == nil {
+		if !takes {
 			continue
 		}
-		split, bytes, gone := p.split(r.clip.SourceID), p.schema.RowBytes(p.env.trim(t))+blobs[row].bytes, p.isGone(t)
+		for _, h := range r.hits {
+			p.plan.hits[h] = true
+		}
+		split, source, gone := p.split(r.clip.SourceID), p.sources+r.sourceRow, len(r.hits) > 0
 		if p.env.Shuffle != 0 {
 			s := p.sorters[split]
 			if s == nil {
 				s = &sorter{dir: p.env.TempDir}
 				p.sorters[split] = s
 			}
-			x := shuffled{orderHash(p.env.Shuffle, r.clip.Key), bytes, ref{uint32(part), uint32(row)}, gone}
-			if err := s.add(x); err != nil {
+			x := shuffled{hash: orderHash(p.env.Shuffle, r.clip.Key), ref: ref{uint32(part), uint32(i)},
+				source: source, bytes: uint32(min(r.bytes, math.MaxUint32)), gone: gone}
+			if x.note, err = p.plan.noted.add(r.note); err == nil {
+				err = s.add(x)
+			}
+			if err != nil {
 				return err
 			}
 			continue
 		}
-		last := p.place(split, bytes)
-		if p.settle(last, gone) {
-			last.add(run{part, row, 1})
+		last := p.place(split, r.bytes)
+		if p.settle(last, source, gone) {
+			last.runs.add(part, int64(i))
 		}
 	}
+	p.sources += uint32(len(rows.sources))
+	return nil
 }
 
-// takes counts a clip and makes its tuple, without blobs; nil if it becomes none.
-func (p *planner) takes(r *joined, part int, keys map[string]bool, blobs []string) (*Tuple, error) {
+// takes counts a clip, and tells whether it becomes a tuple.
+func (p *planner) takes(r *partRow, part int, keys map[string]bool, again map[*dataset.Source]*repeat) (bool, error) {
 	if r.source.Status == dataset.OK { // else it is counted as a source that failed
 		p.count(dataset.StageExtract, r.clip.Outcome)
 	}
-	if r.clip.Status != dataset.OK {
-		return nil, nil
+	if r.tuple == nil {
+		return false, nil
 	}
 	if r.depth != nil {
 		p.count(dataset.StageDepth, r.depth.Outcome)
@@ -214,32 +268,28 @@ func (p *planner) takes(r *joined, part int, keys map[string]bool, blobs []strin
 	if r.normal != nil {
 		p.count(dataset.StageNormal, r.normal.Outcome)
 	}
-	owner, several := p.owner[r.clip.SourceID]
-	if several && owner.part != part || keys[r.clip.Key] {
-		o := dataset.Outcome{Status: dataset.Skipped, Class: dataset.Policy}
-		note := fmt.Sprintf("source %s: part %d has it again; its clips there were left out", r.clip.SourceID, part)
-		if several && owner.sha256 != r.source.SHA256 {
-			o.Status = dataset.Failed
-			note = fmt.Sprintf("source %s: in part %d the id names different media, %s instead of %s; its clips there were left out",
-				r.clip.SourceID, part, r.source.URI, owner.uri)
+	repeated := again[r.source]
+	if repeated == nil && keys[r.clip.Key] {
+		repeated = sameAgain(part, r.source)
+	}
+	if repeated != nil {
+		p.count(StageShard, repeated.outcome)
+		if len(p.plan.notes) < maxNotes && !slices.Contains(p.plan.notes, repeated.note) {
+			p.plan.notes = append(p.plan.notes, repeated.note)
 		}
-		p.count(StageShard, o)
-		if len(p.plan.notes) < maxNotes && !slices.Contains(p.plan.notes, note) {
-			p.plan.notes = append(p.plan.notes, note)
-		}
-		return nil, nil
+		return false, nil
 	}
 	keys[r.clip.Key] = true
-	t := r.tuple()
-	why, err := p.leavesOut(t, blobs)
-	if err != nil {
-		return nil, err
+	why := r.leftOut
+	if p.env.Limit > 0 && p.env.Shuffle == 0 && p.placed >= p.env.Limit {
+		why = "limit"
+	} else if r.err != nil {
+		return false, r.err
 	}
 	if why != "" {
 		p.leave(why)
-		return nil, nil
 	}
-	return t, nil
+	return why == "", nil
 }
 
 // leave counts a clip that a setting leaves out of the set.
@@ -248,22 +298,10 @@ func (p *planner) leave(why string) {
 	p.plan.leftOut[why]++
 }
 
-// isGone tells whether a tuple was taken out of the set, and notes by what.
-func (p *planner) isGone(t *Tuple) bool {
-	hits := p.excluded.hits(t)
-	for _, h := range hits {
-		p.plan.hits[h] = true
-	}
-	return len(hits) > 0
-}
-
 // leavesOut names the setting by which a tuple is none of those that were asked for;
 // "" if it is one. Blobs are the columns that have one: the tuple itself was read
 // without.
 func (p *planner) leavesOut(t *Tuple, blobs []string) (string, error) {
-	if p.env.Limit > 0 && p.env.Shuffle == 0 && p.placed >= p.env.Limit {
-		return "limit", nil
-	}
 	for _, name := range p.env.Require {
 		has := slices.Contains(blobs, name)
 		switch name {
@@ -319,9 +357,9 @@ func (p *planner) place(split string, bytes int64) *shardPlan {
 	return last
 }
 
-// settle counts a tuple that has its place, and tells whether it is written: one
-// that is excluded keeps its place, so that no other moves to another shard.
-func (p *planner) settle(shard *shardPlan, gone bool) bool {
+// settle counts a tuple that has its place, and its source, and tells whether it is
+// written: one that is excluded keeps its place, so that no other moves to another shard.
+func (p *planner) settle(shard *shardPlan, source uint32, gone bool) bool {
 	if gone {
 		p.leave("exclude")
 		p.plan.excluded++
@@ -330,16 +368,14 @@ func (p *planner) settle(shard *shardPlan, gone bool) bool {
 	p.count(StageShard, dataset.Outcome{Status: dataset.OK})
 	p.plan.tuples++
 	shard.Rows++
-	return true
-}
-
-// add adds a row to a shard.
-func (p *shardPlan) add(r run) {
-	if n := len(p.Runs); n > 0 && p.Runs[n-1].Part == r.Part && p.Runs[n-1].First+p.Runs[n-1].N == r.First {
-		p.Runs[n-1].N++
-		return
+	if word := int(source / 64); word >= len(p.counted) {
+		p.counted = append(p.counted, make([]uint64, word+1-len(p.counted))...)
 	}
-	p.Runs = append(p.Runs, r)
+	if bit := uint64(1) << (source % 64); p.counted[source/64]&bit == 0 {
+		p.counted[source/64] |= bit
+		p.plan.sources++
+	}
+	return true
 }
 
 // fileBytes is at least the size of a file whose rows have that many bytes. A
@@ -355,16 +391,11 @@ func (p *planner) finish() error {
 	for _, split := range []string{Train, Validation, Test} {
 		for _, s := range p.splits[split] {
 			s.Total = len(p.splits[split])
-			sizes := map[int][]int64{}
-			for _, r := range s.Runs {
-				sizes[r.Part] = p.sizes[r.Part]
-			}
-			what := any(s.Runs)
-			if s.list != nil {
-				what, sizes = s.sum.Sum(nil), p.sizes // it may have rows of any part
+			if s.list == nil {
+				s.sum = p.sum(s.runs.all())
 			}
 			var err error
-			if s.Digest, err = digest(p.plan.fingerprint, s.Split, s.Index, s.Total, what, sizes); err != nil {
+			if s.Digest, err = digest(p.plan.fingerprint, s.Split, s.Index, s.Total, hex.EncodeToString(s.sum[:])); err != nil {
 				return err
 			}
 			digests = append(digests, s.Digest)
@@ -376,67 +407,20 @@ func (p *planner) finish() error {
 	return err
 }
 
-// partSizes are the sizes of a part's files: a part that was made again, as
-// retry does, is another one.
-func (p *planner) partSizes(ctx context.Context, part int) ([]int64, error) {
-	var sizes []int64
-	for _, stage := range append([]string{dataset.StageIngest, dataset.StageExtract}, p.env.Labels...) {
-		info, err := p.env.Dataset.Stat(ctx, dataset.PartName(stage, part))
-		if err != nil {
-			return nil, err
+// sum identifies runs and the content of the parts that they are of: a part that was
+// made again, as retry does, is another one.
+func (p *planner) sum(runs []run) (sum [sha256.Size]byte) {
+	h := sha256.New()
+	for i, r := range runs {
+		var rec []byte
+		for _, v := range []int64{int64(r.Part), r.First, r.N} {
+			rec = binary.LittleEndian.AppendUint64(rec, uint64(v))
 		}
-		sizes = append(sizes, info.Size)
-	}
-	return sizes, nil
-}
-
-// owner is a source of an id, and the part that it is in.
-type owner struct {
-	part        int
-	sha256, uri string
-}
-
-// owners tells for each source id that occurs in several parts which part keeps
-// it: the first in which it is OK. It holds 8 bytes a source while it looks.
-func owners(ctx context.Context, env *Env, parts int) (map[string]owner, error) {
-	var hashes []uint64
-	each := func(do func(part int, s *dataset.Source), more ...string) error {
-		for part := range parts {
-			_, err := dataset.ReadPart(ctx, env.Dataset, dataset.SourceSchema, dataset.StageIngest, part, func(s *dataset.Source) error {
-				if s.Status == dataset.OK {
-					do(part, s)
-				}
-				return nil
-			}, append(more, "source_id", "status")...)
-			if err != nil {
-				return err
-			}
+		if i == 0 || runs[i-1].Part != r.Part {
+			rec = append(rec, p.digests[r.Part][:]...)
 		}
-		return nil
+		h.Write(rec)
 	}
-	if err := each(func(_ int, s *dataset.Source) { hashes = append(hashes, hash64(s.ID)) }); err != nil {
-		return nil, err
-	}
-	slices.Sort(hashes)
-	several := map[uint64]bool{}
-	for i := 1; i < len(hashes); i++ {
-		if hashes[i] == hashes[i-1] {
-			several[hashes[i]] = true
-		}
-	}
-	first := map[string]owner{}
-	if len(several) == 0 {
-		return first, nil
-	}
-	return first, each(func(part int, s *dataset.Source) {
-		if _, seen := first[s.ID]; !seen && several[hash64(s.ID)] {
-			first[s.ID] = owner{part, s.SHA256, s.URI}
-		}
-	}, "sha256", "uri")
-}
-
-func hash64(s string) uint64 {
-	h := fnv.New64a()
-	_, _ = io.WriteString(h, s) // a hash takes all
-	return h.Sum64()
+	h.Sum(sum[:0])
+	return sum
 }

@@ -7,15 +7,11 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
-	"micodata/dataset"
 	"micodata/internal/table"
 	"micodata/storage"
 )
@@ -25,21 +21,27 @@ import (
 // of hashes, which are sorted one after the other.
 
 // sortFiles is how many stretches there are to a split: of a billion tuples each
-// takes half a gigabyte of memory while it is sorted.
+// takes 0.6 GB of memory while it is sorted.
 const sortFiles = 64
 
 // shuffled is a tuple with its place in the order.
 type shuffled struct {
-	hash  uint64
-	bytes int64 // that it takes in a file
+	hash uint64
+	note note
 	ref
-	gone bool // excluded: it keeps its place, and is not written
+	source uint32 // its number
+	bytes  uint32 // that it takes in a file
+	gone   bool   // excluded: it keeps its place, and is not written
 }
 
 // ref is a row of a part.
 type ref struct{ part, row uint32 }
 
-const shuffledBytes, refBytes = 25, 12
+const shuffledBytes = 37
+
+func (x shuffled) compare(y shuffled) int {
+	return cmp.Or(cmp.Compare(x.hash, y.hash), cmp.Compare(x.part, y.part), cmp.Compare(x.row, y.row))
+}
 
 // orderHash is a tuple's place in the order of a seed.
 func orderHash(seed int64, key string) uint64 {
@@ -56,6 +58,7 @@ type sorter struct {
 type bucket struct {
 	file *os.File
 	w    *bufio.Writer
+	n    int64 // tuples
 }
 
 // noted is the error of a file in which an order is noted.
@@ -70,20 +73,21 @@ func noted(err error) error {
 func (s *sorter) add(x shuffled) error {
 	b := &s.buckets[x.hash>>(64-6)]
 	if *b == nil {
-		f, err := os.CreateTemp(s.dir, "micodata-shuffle-*")
+		f, err := scratch(s.dir)
 		if err != nil {
-			return noted(err)
+			return err
 		}
-		_ = os.Remove(f.Name()) // it goes with the process
-		*b = &bucket{f, bufio.NewWriterSize(f, 64<<10)}
+		*b = &bucket{file: f, w: bufio.NewWriterSize(f, 64<<10)}
 	}
+	(*b).n++
 	var rec [shuffledBytes]byte
 	binary.LittleEndian.PutUint64(rec[0:], x.hash)
-	binary.LittleEndian.PutUint64(rec[8:], uint64(x.bytes))
-	binary.LittleEndian.PutUint32(rec[16:], x.part)
-	binary.LittleEndian.PutUint32(rec[20:], x.row)
+	binary.LittleEndian.PutUint64(rec[8:], uint64(x.note.at))
+	for i, v := range []uint32{x.note.size, x.part, x.row, x.source, x.bytes} {
+		binary.LittleEndian.PutUint32(rec[16+4*i:], v)
+	}
 	if x.gone {
-		rec[24] = 1
+		rec[36] = 1
 	}
 	_, err := (*b).w.Write(rec[:])
 	return noted(err)
@@ -99,9 +103,7 @@ func (s *sorter) each(do func(shuffled) error) error {
 		if err != nil {
 			return err
 		}
-		slices.SortFunc(list, func(x, y shuffled) int {
-			return cmp.Or(cmp.Compare(x.hash, y.hash), cmp.Compare(x.part, y.part), cmp.Compare(x.row, y.row))
-		})
+		slices.SortFunc(list, shuffled.compare)
 		for _, x := range list {
 			if err := do(x); err != nil {
 				return err
@@ -126,12 +128,42 @@ func (b *bucket) read() (list []shuffled, err error) {
 		} else if err != nil {
 			return nil, noted(err)
 		}
+		n := func(at int) uint32 { return binary.LittleEndian.Uint32(rec[at:]) }
 		list = append(list, shuffled{
-			hash: binary.LittleEndian.Uint64(rec[0:]), bytes: int64(binary.LittleEndian.Uint64(rec[8:])),
-			ref:  ref{binary.LittleEndian.Uint32(rec[16:]), binary.LittleEndian.Uint32(rec[20:])},
-			gone: rec[24] == 1,
+			hash: binary.LittleEndian.Uint64(rec[0:]), note: note{int64(binary.LittleEndian.Uint64(rec[8:])), n(16)},
+			ref: ref{n(20), n(24)}, source: n(28), bytes: n(32), gone: rec[36] == 1,
 		})
 	}
+}
+
+// nth is the tuple in a place, from 1, of the order of all splits; ok is false if there
+// are fewer.
+func nth(sorters map[string]*sorter, place int64) (x shuffled, ok bool, err error) {
+	for i := range sortFiles {
+		var all []shuffled
+		n := int64(0)
+		for _, s := range sorters {
+			if b := s.buckets[i]; b != nil {
+				n += b.n
+			}
+		}
+		if place > n {
+			place -= n
+			continue
+		}
+		for _, s := range sorters {
+			if b := s.buckets[i]; b != nil {
+				list, err := b.read()
+				if err != nil {
+					return x, false, err
+				}
+				all = append(all, list...)
+			}
+		}
+		slices.SortFunc(all, shuffled.compare)
+		return all[place-1], true, nil
+	}
+	return x, false, nil
 }
 
 func (s *sorter) close() {
@@ -142,133 +174,69 @@ func (s *sorter) close() {
 	}
 }
 
-// rowList is where the rows of a shuffled shard are noted, in their order.
-type rowList struct {
-	file *os.File
-	at   int64
-	n    int64
-}
-
-// rows reads the list; bytes are what each takes in a file.
-func (l *rowList) rows() (refs []ref, bytes []int64, err error) {
-	b := make([]byte, l.n*refBytes)
-	if _, err := l.file.ReadAt(b, l.at); err != nil {
-		return nil, nil, noted(err)
+// arrange puts the tuples of the sorters into shards, a split after the other. A limit
+// is of the first of all splits.
+func (p *planner) arrange(ctx context.Context) error {
+	var last shuffled
+	limited := false
+	if p.env.Limit > 0 {
+		var err error
+		if last, limited, err = nth(p.sorters, p.env.Limit); err != nil {
+			return err
+		}
 	}
-	for ; len(b) > 0; b = b[refBytes:] {
-		refs = append(refs, ref{binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])})
-		bytes = append(bytes, int64(binary.LittleEndian.Uint32(b[8:])))
-	}
-	return refs, bytes, nil
-}
-
-// arrange puts the tuples of the sorters into shards, a split after the other.
-func (p *planner) arrange(ctx context.Context) (err error) {
-	if p.plan.lists, err = os.CreateTemp(p.env.TempDir, "micodata-shuffle-*"); err != nil {
-		return noted(err)
-	}
-	_ = os.Remove(p.plan.lists.Name())
-	w := bufio.NewWriterSize(p.plan.lists, 1<<20)
-	at := int64(0)
+	sum := sha256.New() // of the shard's rows and parts
 	for _, split := range []string{Train, Validation, Test} {
 		s := p.sorters[split]
 		if s == nil {
 			continue
 		}
+		var shard *shardPlan
 		err := s.each(func(x shuffled) error {
-			if p.env.Limit > 0 && p.placed >= p.env.Limit {
+			if limited && x.compare(last) > 0 {
 				p.leave("limit")
 				return nil
 			}
-			shard := p.place(split, x.bytes)
-			if shard.list == nil {
-				shard.list = &rowList{file: p.plan.lists, at: at}
-				shard.sum = sha256.New()
+			if next := p.place(split, int64(x.bytes)); next != shard {
+				if shard != nil {
+					sum.Sum(shard.sum[:0])
+				}
+				sum.Reset()
+				shard = next
+				shard.list = &rowList{book: p.plan.noted, at: p.plan.noted.listed}
 			}
-			if !p.settle(shard, x.gone) {
+			if !p.settle(shard, x.source, x.gone) {
 				return nil
 			}
-			var rec [refBytes]byte
-			binary.LittleEndian.PutUint32(rec[0:], x.part)
-			binary.LittleEndian.PutUint32(rec[4:], x.row)
-			binary.LittleEndian.PutUint32(rec[8:], uint32(min(x.bytes, 1<<32-1)))
-			shard.sum.Write(rec[:])
+			rec := binary.LittleEndian.AppendUint32(nil, x.part)
+			rec = binary.LittleEndian.AppendUint32(rec, x.row)
+			sum.Write(append(rec, p.digests[x.part][:]...))
 			shard.list.n++
-			at += refBytes
-			_, err := w.Write(rec[:])
-			return errors.Join(noted(err), ctx.Err())
+			return errors.Join(p.plan.noted.list(x.note, x.bytes), ctx.Err())
 		})
 		if err != nil {
 			return err
 		}
+		if shard != nil {
+			sum.Sum(shard.sum[:0])
+		}
 	}
-	return noted(w.Flush())
+	return p.plan.noted.flush()
 }
 
-// copyShuffled adds the rows of a shuffled shard, a row group's worth at a time: they
-// are read part by part, and written in their order.
+// Tuples that are read ahead of the writing: so many, since each waits for some
+// answers, one after the other, and of so many bytes, a usual row group's, beside the
+// one that the writer holds.
+const tuplesAhead, bytesAhead = 32, 128 << 20
+
+// copyShuffled adds the rows of a shuffled shard.
 func (e *Env) copyShuffled(ctx context.Context, w *table.Writer[Tuple], list *rowList) error {
-	refs, bytes, err := list.rows()
+	rows, err := list.rows()
 	if err != nil {
 		return err
 	}
-	for i := 0; i < len(refs); {
-		n, sum := i+1, bytes[i]
-		for n < len(refs) && sum+bytes[n] <= e.RowGroupBytes {
-			sum += bytes[n]
-			n++
-		}
-		tuples, err := e.fetch(ctx, refs[i:n])
-		if err != nil {
-			return err
-		}
-		for _, t := range tuples {
-			if err := w.Write(t); err != nil {
-				return err
-			}
-		}
-		i = n
-	}
-	return nil
-}
-
-// fetchers is how many parts are read at once: each read waits for a server.
-const fetchers = 8
-
-// fetch reads rows of any parts.
-func (e *Env) fetch(ctx context.Context, refs []ref) ([]*Tuple, error) {
-	tuples := make([]*Tuple, len(refs))
-	byPart := map[uint32][]int{} // places in refs
-	for i, r := range refs {
-		byPart[r.part] = append(byPart[r.part], i)
-	}
-	work, ctx := errgroup.WithContext(ctx)
-	work.SetLimit(fetchers)
-	for part, places := range byPart {
-		work.Go(func() error {
-			slices.SortFunc(places, func(a, b int) int { return cmp.Compare(refs[a].row, refs[b].row) })
-			j, err := openJoin(ctx, e, int(part), noBlobs)
-			if err != nil {
-				return err
-			}
-			defer j.close()
-			rows := map[int64]*Tuple{}
-			for _, i := range places {
-				if err := j.skip(int64(refs[i].row) - j.row); err != nil {
-					return err
-				}
-				row, err := j.next()
-				if err == io.EOF || err == nil && row.clip.Status != dataset.OK {
-					return j.misfit(dataset.StageExtract, fmt.Sprintf("has no row %d that is ok, as a moment ago", refs[i].row))
-				}
-				if err != nil {
-					return err
-				}
-				tuples[i] = e.trim(row.tuple())
-				rows[int64(refs[i].row)] = tuples[i]
-			}
-			return j.fill(ctx, rows)
-		})
-	}
-	return tuples, work.Wait()
+	ahead := window{values: tuplesAhead, weight: bytesAhead, of: func(i int) int64 { return rows[i].bytes }}
+	return inOrder(ctx, len(rows), ahead, func(ctx context.Context, i int) (*Tuple, error) {
+		return list.book.tuple(ctx, e.Dataset, rows[i].note)
+	}, func(_ int, t *Tuple) error { return w.Write(t) })
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"micodata/storage"
 )
@@ -83,6 +84,54 @@ func TestShuffleReadsBlobsOnce(t *testing.T) {
 	}
 }
 
+// Of a shuffled set no part is opened again for a tuple: about a request a blob, with
+// those of its frames as one.
+func TestShuffleRequests(t *testing.T) {
+	env := newEnv(t, manyParts(t, 6))
+	data := countRequests(env.Dataset)
+	data.late = time.Millisecond
+	env.Dataset = data
+	env.Shuffle, env.Workers, env.RowGroupBytes = 7, 1, 300<<10
+	p, err := makePlan(t.Context(), &env, 6, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	data.opens, data.parts = map[string]int{}, 0
+	if _, err := env.writeShards(t.Context(), p, &claim{}); err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for _, n := range data.opens { // each is a range here
+		total += n
+	}
+	if most := 5 * int(p.tuples); p.tuples != 12 || total > most || data.parts < 4 || len(data.stats) > 0 {
+		t.Errorf("%d requests and %v for %d tuples, %d at once; want %d at most", total, data.stats, p.tuples, data.parts, most)
+	}
+}
+
+// A limit is of the first tuples of the order, whatever their splits.
+func TestShuffleLimit(t *testing.T) {
+	env := newEnv(t, manyParts(t, 8))
+	env.Splits, env.Shuffle = Splits{Train: 0.5, Validation: 0.25, Test: 0.25}, 7
+	write(t, env)
+	all, m := tuples(t, env.Out)
+	if len(m.Splits) < 3 {
+		t.Fatalf("splits %v: too few for this test", m.Splits)
+	}
+	slices.SortFunc(all, func(a, b *Tuple) int { return cmp.Compare(orderHash(7, a.Key), orderHash(7, b.Key)) })
+	for _, limit := range []int{1, 8, len(all), len(all) + 1} {
+		env.Limit, env.Out = int64(limit), local(t)
+		write(t, env)
+		got, m := tuples(t, env.Out)
+		slices.SortFunc(got, func(a, b *Tuple) int { return cmp.Compare(orderHash(7, a.Key), orderHash(7, b.Key)) })
+		want := all[:min(limit, len(all))]
+		if keys(got) != keys(want) || m.Counts[StageShard].Skipped != int64(len(all)-len(want)) {
+			t.Errorf("limit %d: %s, want %s", limit, keys(got), keys(want))
+		}
+	}
+}
+
 type readCounter struct {
 	storage.Store
 	bytes atomic.Int64
@@ -110,15 +159,14 @@ func TestSorter(t *testing.T) {
 	defer s.close()
 	var want []shuffled
 	for i := range 5000 {
-		x := shuffled{hash: orderHash(1, string(rune(i%1000))), bytes: int64(i), ref: ref{uint32(i / 100), uint32(i % 100)}, gone: i%7 == 0}
+		x := shuffled{hash: orderHash(1, string(rune(i%1000))), ref: ref{uint32(i / 100), uint32(i % 100)}, bytes: uint32(i), gone: i%7 == 0,
+			note: note{1 << 40 * int64(i), uint32(i + 1)}, source: uint32(i + 2)}
 		want = append(want, x)
 		if err := s.add(x); err != nil {
 			t.Fatal(err)
 		}
 	}
-	slices.SortFunc(want, func(x, y shuffled) int {
-		return cmp.Or(cmp.Compare(x.hash, y.hash), cmp.Compare(x.part, y.part), cmp.Compare(x.row, y.row))
-	})
+	slices.SortFunc(want, shuffled.compare)
 	var got []shuffled
 	if err := s.each(func(x shuffled) error { got = append(got, x); return nil }); err != nil || !slices.Equal(got, want) {
 		t.Errorf("%d of %d, %v", len(got), len(want), err)

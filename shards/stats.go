@@ -4,14 +4,10 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 
 	"micodata/dataset"
-	"micodata/storage"
 )
 
 // Stats is stats.json.
@@ -114,32 +110,15 @@ func (s *sample) distributions() map[string]Distribution {
 	return out
 }
 
-// maxCostBytes bounds a part's account.
-const maxCostBytes = 1 << 20
-
 // costs sums what the parts of each stage took, as far as it was kept.
 func (e *Env) costs(ctx context.Context, stages map[string]dataset.Stage) (map[string]Cost, error) {
 	out := map[string]Cost{}
 	for stage := range stages {
-		objects, err := e.Dataset.List(ctx, "cost/"+stage+"/")
+		report, err := dataset.StageReport(ctx, e.Dataset, stage)
 		if err != nil {
 			return nil, err
 		}
-		var sum dataset.Cost
-		for _, o := range objects {
-			data, err := storage.ReadAll(ctx, e.Dataset, o.Name, maxCostBytes)
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			if err != nil {
-				return nil, err
-			}
-			var r dataset.Report
-			if err := json.Unmarshal(data, &r); err != nil {
-				return nil, fmt.Errorf("%s is no account: %w", e.Dataset.Path(o.Name), err)
-			}
-			sum = sum.Add(r.Cost)
-		}
+		sum := report.Cost
 		out[stage] = Cost{CPUSeconds: sum.CPU.Seconds(), GPUSeconds: sum.GPU.Seconds(), WallSeconds: sum.Wall.Seconds(), BytesRead: sum.Bytes}
 	}
 	return out, nil
@@ -166,14 +145,12 @@ func (e *Env) describe(ctx context.Context, m *Manifest) error {
 		split[shard.Name] = shard.Split
 		m.Bytes += shard.Bytes
 	}
-	var sources distinct
 	licenses := licenses{}
 	var pictures previewSample
 	err := writeIndex(ctx, e.Out, m, func(x *IndexRow) {
 		m.Tuples++
 		m.Seconds += x.Duration
 		m.Splits[split[x.Shard]]++
-		sources.add(x.SourceID)
 		licenses.add(x.License)
 		for i, st := range x.Status {
 			// Frames have an entry each; the tuple counts once.
@@ -191,7 +168,6 @@ func (e *Env) describe(ctx context.Context, m *Manifest) error {
 	if err != nil {
 		return err
 	}
-	m.Sources = sources.n
 	if m.Cost, err = e.costs(ctx, m.Stages); err != nil {
 		return err
 	}
@@ -200,18 +176,4 @@ func (e *Env) describe(ctx context.Context, m *Manifest) error {
 		return err
 	}
 	return e.writeCard(ctx, m, &stats, pictures.rows)
-}
-
-// distinct counts sources. A source's tuples stand together within each split,
-// so the last one seen is all it needs to know.
-type distinct struct {
-	last string
-	n    int64
-}
-
-func (d *distinct) add(id string) {
-	if d.n == 0 || id != d.last {
-		d.last = id
-		d.n++
-	}
 }

@@ -79,7 +79,7 @@ func Write(ctx context.Context, env Env) (Result, error) {
 	if err := gone.save(ctx); err != nil {
 		return Result{}, err
 	}
-	m := &Manifest{SchemaVersion: dataset.SchemaVersion, Micodata: env.Version, Fingerprint: p.fingerprint, Plan: p.digest, Dataset: id,
+	m := &Manifest{SchemaVersion: dataset.SchemaVersion, Micodata: env.Version, Fingerprint: p.fingerprint, Plan: p.digest, Sources: p.sources, Dataset: id,
 		Settings: env.Settings, AudioRate: p.audioRate, Counts: p.stages, LeftOut: p.leftOut, Notes: p.notes, Models: env.Models}
 	if env.Version != version {
 		m.Notes = append(m.Notes, fmt.Sprintf("tuples were taken out by micodata %s", version))
@@ -282,12 +282,13 @@ func (e *Env) fill(ctx context.Context, to io.Writer, schema *table.Schema[Tuple
 			return err
 		}
 	}
-	for i := 0; i < len(s.Runs); {
+	runs := s.runs.all()
+	for i := 0; i < len(runs); {
 		n := i // the runs of one part are read in one go
-		for n < len(s.Runs) && s.Runs[n].Part == s.Runs[i].Part {
+		for n < len(runs) && runs[n].Part == runs[i].Part {
 			n++
 		}
-		if err := e.copyRuns(ctx, w, s.Runs[i:n]); err != nil {
+		if err := e.copyRuns(ctx, w, runs[i:n]); err != nil {
 			return err
 		}
 		i = n

@@ -79,7 +79,7 @@ func FuzzReader(f *testing.F) {
 // FuzzPlaces: any text gives places inside the file or an error.
 func FuzzPlaces(f *testing.F) {
 	r := open(f, write(f, WriterOptions{}, rows()[:8]))
-	f.Add(r.Metadata(metaBlobs), int64(8), r.size)
+	f.Add(r.Metadata(metaBlobs), int64(8), r.footer.size)
 	f.Add("", int64(0), int64(0))
 	f.Add("////////////", int64(1), int64(1<<40))
 	f.Fuzz(func(t *testing.T, text string, rows, size int64) {

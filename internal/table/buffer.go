@@ -22,6 +22,14 @@ type buffer struct {
 func (b *buffer) null(def, rep int16)   { b.levels(def, rep) }
 func (b *buffer) levels(def, rep int16) { b.def, b.rep = append(b.def, def), append(b.rep, rep) }
 
+// add appends what another buffer of the leaf holds.
+func (b *buffer) add(o *buffer) {
+	b.bytes, b.bools = append(b.bytes, o.bytes...), append(b.bools, o.bools...)
+	b.int32s, b.int64s = append(b.int32s, o.int32s...), append(b.int64s, o.int64s...)
+	b.float32s, b.float64s = append(b.float32s, o.float32s...), append(b.float64s, o.float64s...)
+	b.def, b.rep = append(b.def, o.def...), append(b.rep, o.rep...)
+}
+
 func (b *buffer) reset() {
 	clear(b.bytes) // let go of the blobs
 	b.bytes, b.bools = b.bytes[:0], b.bools[:0]

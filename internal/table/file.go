@@ -24,11 +24,11 @@ type File struct {
 // OpenFile reads the footer. It does not close r.
 func OpenFile(r parquet.ReaderAtSeeker) (_ *File, err error) {
 	defer recoverTo(&err) // the library panics on some broken footers
-	footer, _, err := readFooter(r)
+	footer, err := readFooter(r)
 	if err != nil {
 		return nil, fmt.Errorf("read parquet footer: %w", err)
 	}
-	return &File{r, footer}, nil
+	return &File{r, footer.FileMetaData}, nil
 }
 
 // Schema is the file's.

@@ -2,6 +2,7 @@ package table
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,6 +22,11 @@ const (
 	tailBytes  = 8 // of either pair
 )
 
+// metaPages is the footer's key for the sha256 of the checksums of all pages, in
+// hex. A footer has sizes, and the least and the greatest values: without it files
+// that differ in a value between could have the same.
+const metaPages = "micodata.pages"
+
 var (
 	errNoFooter       = errors.New("the file does not end as Parquet files do: it is cut or of another kind")
 	errFooterChecksum = errors.New("its bytes are not those that were written: the checksum differs")
@@ -39,36 +45,45 @@ func writeFooter(w io.Writer, f *metadata.FileMetaData) error {
 	return err
 }
 
+// footer is what a file says of itself.
+type footer struct {
+	*metadata.FileMetaData
+	size int64             // of the file
+	sum  [sha256.Size]byte // of the footer's own bytes
+}
+
 // readFooter reads the footer of a file of any making, and checks it where it
-// has our checksum. It also returns the file's size.
-func readFooter(r parquet.ReaderAtSeeker) (f *metadata.FileMetaData, size int64, err error) {
-	if size, err = r.Seek(0, io.SeekEnd); err != nil {
-		return nil, 0, err
+// has our checksum.
+func readFooter(r parquet.ReaderAtSeeker) (*footer, error) {
+	size, err := r.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, err
 	}
 	if size < int64(len(magic)+tailBytes) {
-		return nil, 0, errNoFooter
+		return nil, errNoFooter
 	}
 	tail := make([]byte, tailBytes)
 	if err := readAt(r, tail, size-tailBytes); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	n := int64(binary.LittleEndian.Uint32(tail))
 	if string(tail[4:]) != magic || n > size-tailBytes {
-		return nil, 0, errNoFooter
+		return nil, errNoFooter
 	}
 	before := min(tailBytes, size-tailBytes-n)
 	b := make([]byte, before+n)
 	if err := readAt(r, b, size-tailBytes-n-before); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	mark, footer := b[:before], b[before:]
-	if bytes.HasPrefix(mark, []byte(footerMark)) && before == tailBytes && binary.LittleEndian.Uint32(mark[4:]) != crc32.ChecksumIEEE(footer) {
-		return nil, 0, errFooterChecksum
+	mark, own := b[:before], b[before:]
+	if bytes.HasPrefix(mark, []byte(footerMark)) && before == tailBytes && binary.LittleEndian.Uint32(mark[4:]) != crc32.ChecksumIEEE(own) {
+		return nil, errFooterChecksum
 	}
-	if f, err = metadata.NewFileMetaData(footer, nil); err != nil {
-		return nil, 0, err
+	f, err := metadata.NewFileMetaData(own, nil)
+	if err != nil {
+		return nil, err
 	}
-	return f, size, nil
+	return &footer{f, size, sha256.Sum256(own)}, nil
 }
 
 func readAt(r io.ReaderAt, b []byte, at int64) error {

@@ -2,6 +2,8 @@ package table
 
 import (
 	"bytes"
+	"encoding/binary"
+	"hash"
 	"hash/crc32"
 	"io"
 
@@ -18,13 +20,14 @@ type pageWriter struct {
 	w               io.Writer
 	chunk           *metadata.ColumnChunkMetaDataBuilder
 	codec           compress.Codec // nil if pages are not compressed
+	sums            hash.Hash      // takes the checksum of each page
 	info            metadata.ChunkMetaInfo
 	pages           int32
 }
 
 // newPageWriter starts a column chunk at an offset of the file.
-func newPageWriter(w io.Writer, offset int64, chunk *metadata.ColumnChunkMetaDataBuilder, c compress.Compression) (*pageWriter, error) {
-	p := &pageWriter{w: w, chunk: chunk, info: metadata.ChunkMetaInfo{DataPageOffset: offset, IndexPageOffset: -1}}
+func newPageWriter(w io.Writer, offset int64, chunk *metadata.ColumnChunkMetaDataBuilder, c compress.Compression, sums hash.Hash) (*pageWriter, error) {
+	p := &pageWriter{w: w, chunk: chunk, sums: sums, info: metadata.ChunkMetaInfo{DataPageOffset: offset, IndexPageOffset: -1}}
 	if c == compress.Codecs.Uncompressed {
 		return p, nil
 	}
@@ -50,6 +53,7 @@ func (p *pageWriter) WriteDataPage(page file.DataPage) (int64, error) {
 			return 0, err
 		}
 	}
+	p.sums.Write(binary.LittleEndian.AppendUint32(nil, h.crc)) // a hash takes all
 	written := int64(len(header) + len(data))
 	p.info.CompressedSize += written
 	p.info.UncompressedSize += int64(len(header)) + int64(h.size)

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 
@@ -26,8 +27,7 @@ type ReaderOptions struct {
 type Reader[R any] struct {
 	schema  *Schema[R]
 	r       io.ReaderAt
-	footer  *metadata.FileMetaData
-	size    int64
+	footer  *footer
 	columns []openColumn[R]
 	group   int   // next row group
 	left    int64 // rows of the loaded row group still to come
@@ -44,11 +44,11 @@ type openColumn[R any] struct {
 // is missing or of another type, or if the file is not a whole Parquet file.
 func (s *Schema[R]) NewReader(r parquet.ReaderAtSeeker, o ReaderOptions) (_ *Reader[R], err error) {
 	defer recoverTo(&err) // the library panics on some broken footers
-	footer, size, err := readFooter(r)
+	footer, err := readFooter(r)
 	if err != nil {
 		return nil, fmt.Errorf("read parquet footer: %w", err)
 	}
-	tr := &Reader[R]{schema: s, r: r, footer: footer, size: size}
+	tr := &Reader[R]{schema: s, r: r, footer: footer}
 	wanted := map[string]bool{}
 	for _, name := range o.Columns {
 		wanted[name] = true
@@ -99,11 +99,11 @@ func (r *Reader[R]) open(c Column[R], noBlobs bool) error {
 func (r *Reader[R]) Rows() int64 { return r.footer.GetNumRows() }
 
 // RowGroups are the numbers of rows of the row groups.
-func (r *Reader[R]) RowGroups() []int64 { return rowsOf(r.footer) }
+func (r *Reader[R]) RowGroups() []int64 { return rowsOf(r.footer.FileMetaData) }
 
 // FileMetaData is the footer as the library reads it, for checks of the
 // physical layout.
-func (r *Reader[R]) FileMetaData() *metadata.FileMetaData { return r.footer }
+func (r *Reader[R]) FileMetaData() *metadata.FileMetaData { return r.footer.FileMetaData }
 
 // Metadata is the value of a key in the footer, "" if it is not there.
 func (r *Reader[R]) Metadata(key string) string {
@@ -114,10 +114,14 @@ func (r *Reader[R]) Metadata(key string) string {
 	return *v
 }
 
+// Digest is the sha256 of the footer. It is the file's: in the footer of each file
+// that [Writer] made is a hash of the checksums of all its pages.
+func (r *Reader[R]) Digest() [sha256.Size]byte { return r.footer.sum }
+
 // Blobs tells where all blobs of the file are, leaf by leaf in the order of
 // rows, as the writer noted them in the footer. No blob is read.
 func (r *Reader[R]) Blobs() ([]BlobPlace, error) {
-	return decodePlaces(r.schema.leaves, r.Metadata(metaBlobs), r.Rows(), r.size)
+	return decodePlaces(r.schema.leaves, r.Metadata(metaBlobs), r.Rows(), r.footer.size)
 }
 
 // Next returns the next row, io.EOF after the last. The row's blobs stay valid.
@@ -179,7 +183,7 @@ func (r *Reader[R]) loadGroup() error {
 			if c.cursors[i].off {
 				continue
 			}
-			pages, err := openPages(r.r, r.footer, r.group, index)
+			pages, err := openPages(r.r, r.footer.FileMetaData, r.group, index)
 			if err != nil {
 				return fmt.Errorf("column %s: %w", c.leaves[i].path, err)
 			}

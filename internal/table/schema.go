@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"sync"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/ipc"
@@ -27,7 +28,8 @@ type Schema[R any] struct {
 	arrow   *arrow.Schema
 	parquet *schema.Schema
 	props   *parquet.WriterProperties
-	encoded string // the Arrow schema, serialized, for the footer
+	encoded string    // the Arrow schema, serialized, for the footer
+	spare   sync.Pool // of *[]*buffer, one a leaf: see borrow
 }
 
 // NewSchema joins columns into a schema. Two columns of one name panic: a

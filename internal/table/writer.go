@@ -2,8 +2,11 @@ package table
 
 import (
 	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 
 	"github.com/apache/arrow/go/v15/parquet/file"
@@ -48,6 +51,8 @@ type Writer[R any] struct {
 	footer  *metadata.FileMetaDataBuilder
 	groups  int16 // finished row groups
 	buffers []*buffer
+	row     []*buffer      // of the row that is being added
+	pages   hash.Hash      // of the checksums of all pages, for the footer
 	rows    int64          // in finished row groups
 	pending int64          // rows in buffers
 	bytes   int64          // in buffers
@@ -63,10 +68,7 @@ func (s *Schema[R]) NewWriter(w io.Writer, o WriterOptions) *Writer[R] {
 	sink := &countingWriter{w: bufio.NewWriterSize(w, sinkBytes)}
 	_, _ = io.WriteString(sink, magic) // the sink keeps its error
 	footer := metadata.NewFileMetadataBuilder(s.parquet, s.props, s.keyValues(o.Metadata))
-	tw := &Writer[R]{schema: s, opts: o, sink: sink, footer: footer}
-	for range s.leaves {
-		tw.buffers = append(tw.buffers, &buffer{})
-	}
+	tw := &Writer[R]{schema: s, opts: o, sink: sink, footer: footer, buffers: s.newBuffers(), row: s.newBuffers(), pages: sha256.New()}
 	tw.places = make([]placeEncoder, len(s.leaves))
 	return tw
 }
@@ -77,7 +79,9 @@ func (w *Writer[R]) Write(row *R) error {
 	if w.err != nil {
 		return w.err
 	}
-	size, err := w.rowSize(row)
+	w.schema.shred(row, w.row)
+	defer resetAll(w.row)
+	size, err := w.rowSize()
 	if err != nil {
 		return err // this row only: nothing of it was taken
 	}
@@ -86,7 +90,9 @@ func (w *Writer[R]) Write(row *R) error {
 			return err
 		}
 	}
-	w.shred(row, w.buffers)
+	for i, b := range w.row {
+		w.buffers[i].add(b)
+	}
 	w.pending++
 	w.bytes += size
 	return nil
@@ -113,6 +119,9 @@ func (w *Writer[R]) Close() error {
 	}
 	err := w.guard(func() error {
 		if err := w.footer.AppendKeyValueMetadata(metaBlobs, encodePlaces(w.schema.leaves, w.places)); err != nil {
+			return err
+		}
+		if err := w.footer.AppendKeyValueMetadata(metaPages, hex.EncodeToString(w.pages.Sum(nil))); err != nil {
 			return err
 		}
 		f, err := w.footer.Finish()
@@ -146,26 +155,17 @@ func (w *Writer[R]) guard(step func() error) (err error) {
 	return step()
 }
 
-func (w *Writer[R]) shred(row *R, bufs []*buffer) {
-	k := 0
-	for _, c := range w.schema.columns {
-		c.shred(row, bufs[k:k+len(c.leaves)], 0, 0)
-		k += len(c.leaves)
-	}
-}
-
-// rowSize measures a row and refuses what cannot be stored, before any of it is
-// taken.
-func (w *Writer[R]) rowSize(row *R) (int64, error) {
-	probe := w.schema.buffers(row)
-	for i, b := range probe {
+// rowSize measures the row that is being added and refuses what cannot be stored,
+// before any of it is taken.
+func (w *Writer[R]) rowSize() (int64, error) {
+	for i, b := range w.row {
 		for _, v := range b.bytes {
 			if len(v) > MaxBlobBytes {
 				return 0, &TooLargeError{Column: w.schema.leaves[i].path, Bytes: len(v)}
 			}
 		}
 	}
-	size := bytesOf(probe)
+	size := bytesOf(w.row)
 	if size > maxRowBytes {
 		return 0, &TooLargeError{Column: "(the whole row)", Bytes: int(size)}
 	}
@@ -174,19 +174,45 @@ func (w *Writer[R]) rowSize(row *R) (int64, error) {
 
 // RowBytes is what a row counts towards a row group: its strings and blobs, and
 // 8 bytes a value, which is about what it takes in a file before compression.
-func (s *Schema[R]) RowBytes(row *R) int64 { return bytesOf(s.buffers(row)) }
+func (s *Schema[R]) RowBytes(row *R) (size int64) {
+	s.borrow(row, func(bufs []*buffer) { size = bytesOf(bufs) })
+	return size
+}
 
-func (s *Schema[R]) buffers(row *R) []*buffer {
+// borrow shows a row's values and levels, in buffers that are used again: of some
+// 60 leaves each would be an allocation or more.
+func (s *Schema[R]) borrow(row *R, see func([]*buffer)) {
+	bufs, ok := s.spare.Get().(*[]*buffer)
+	if !ok {
+		fresh := s.newBuffers()
+		bufs = &fresh
+	}
+	s.shred(row, *bufs)
+	see(*bufs)
+	resetAll(*bufs)
+	s.spare.Put(bufs)
+}
+
+func (s *Schema[R]) newBuffers() []*buffer {
 	bufs := make([]*buffer, len(s.leaves))
 	for i := range bufs {
 		bufs[i] = &buffer{}
 	}
+	return bufs
+}
+
+func (s *Schema[R]) shred(row *R, bufs []*buffer) {
 	k := 0
 	for _, c := range s.columns {
 		c.shred(row, bufs[k:k+len(c.leaves)], 0, 0)
 		k += len(c.leaves)
 	}
-	return bufs
+}
+
+func resetAll(bufs []*buffer) {
+	for _, b := range bufs {
+		b.reset()
+	}
 }
 
 func bytesOf(bufs []*buffer) (size int64) {
@@ -204,9 +230,7 @@ func (w *Writer[R]) flush() error {
 		w.err = fmt.Errorf("write row group: %w", err)
 		return w.err
 	}
-	for _, b := range w.buffers {
-		b.reset()
-	}
+	resetAll(w.buffers)
 	w.rows += w.pending
 	w.pending, w.bytes = 0, 0
 	return nil
@@ -217,7 +241,7 @@ func (w *Writer[R]) writeRowGroup() error {
 	start := w.sink.n
 	for i, l := range w.schema.leaves {
 		chunk := rg.NextColumnChunk()
-		pages, err := newPageWriter(w.sink, w.sink.n, chunk, w.schema.props.CompressionFor(l.path))
+		pages, err := newPageWriter(w.sink, w.sink.n, chunk, w.schema.props.CompressionFor(l.path), w.pages)
 		if err != nil {
 			return err
 		}

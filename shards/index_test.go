@@ -1,0 +1,33 @@
+package shards
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// The index is read from several shards at once, each of which is opened once, and is
+// the same as of one after the other.
+func TestIndexRequests(t *testing.T) {
+	env := manyShards(t)
+	write(t, env)
+	_, m := tuples(t, env.Out)
+	want := files(t, env.Out)[IndexName]
+	out := countRequests(env.Out)
+	out.late = 10 * time.Millisecond
+	sum := m.Index
+	if err := writeIndex(t.Context(), out, m, func(*IndexRow) {}); err != nil {
+		t.Fatal(err)
+	}
+	if len(out.opens) != len(m.Shards) || out.parts < 2 {
+		t.Errorf("%d of %d shards opened, %d at once", len(out.opens), len(m.Shards), out.parts)
+	}
+	for name, n := range out.opens {
+		if n != 1 || !strings.HasPrefix(name, "data/") {
+			t.Errorf("%s is opened %d times", name, n)
+		}
+	}
+	if got := files(t, env.Out)[IndexName]; string(got) != string(want) || m.Index != sum {
+		t.Errorf("another index: %+v, want %+v", m.Index, sum)
+	}
+}
