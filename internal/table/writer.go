@@ -194,7 +194,7 @@ func bytesOf(bufs []*buffer) (size int64) {
 		for _, v := range b.bytes {
 			size += int64(len(v))
 		}
-		size += int64(8 * len(b.def)) // fixed-width values and levels, roughly
+		size += int64(entryBytes * len(b.def))
 	}
 	return size
 }
