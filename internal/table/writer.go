@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/apache/arrow/go/v15/parquet/file"
 	"github.com/apache/arrow/go/v15/parquet/metadata"
@@ -46,7 +47,7 @@ type Writer[R any] struct {
 	opts    WriterOptions
 	sink    *countingWriter
 	footer  *metadata.FileMetaDataBuilder
-	groups  int16 // finished row groups
+	groups  int // finished row groups
 	buffers []*buffer
 	rows    int64          // in finished row groups
 	pending int64          // rows in buffers
@@ -118,6 +119,11 @@ func (w *Writer[R]) Close() error {
 		f, err := w.footer.Finish()
 		if err != nil {
 			return err
+		}
+		if w.groups-1 > math.MaxInt16 { // the most that a row group's ordinal can be, which need not be there
+			for _, g := range f.RowGroups {
+				g.Ordinal = nil
+			}
 		}
 		if err := writeFooter(w.sink, f); err != nil {
 			return err
@@ -240,7 +246,7 @@ func (w *Writer[R]) writeRowGroup() error {
 	}
 	rg.SetNumRows(int(w.pending))
 	w.groups++
-	return rg.Finish(w.sink.n-start, w.groups-1)
+	return rg.Finish(w.sink.n-start, int16(min(w.groups-1, math.MaxInt16)))
 }
 
 // placer notes where blobs of one leaf are. A page ends with its only value, so
