@@ -180,6 +180,9 @@ func (p *planner) part(ctx context.Context, part int) error {
 		if t == nil {
 			continue
 		}
+		if name := notFinite(t); name != "" {
+			return j.misfit(dataset.StageExtract, fmt.Sprintf("has in row %d (%s) a %s that is no finite number", row, t.Key, name))
+		}
 		split, bytes, gone := p.split(r.clip.SourceID), p.schema.RowBytes(p.env.trim(t))+blobs[row].bytes, p.isGone(t)
 		if p.env.Shuffle != 0 {
 			s := p.sorters[split]
