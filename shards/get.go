@@ -30,9 +30,10 @@ func (e *ColumnError) Unwrap() error { return e.Err }
 
 // Get reads one blob of a finished set: the column of the tuple with the key, or
 // that of one of its frames, counted from 0 ("frames.2.depth"). It reads the manifest,
-// which tells whether the set is one that it knows, the index's columns that tell the
-// place, and of the shard the blob alone, by one request. Errors: [*NoBlobError];
-// [*ColumnError]; those of [ReadManifest]; a [*storage.Error].
+// which tells whether the set is one that it knows, of the index the keys, and the
+// blob's place from the one row group that has it, and of the shard the blob alone, by
+// one request. Errors: [*NoBlobError]; [*ColumnError]; those of [ReadManifest]; a
+// [*storage.Error].
 func Get(ctx context.Context, s storage.Store, key, column string) ([]byte, error) {
 	field, frame, err := parseBlobColumn(column)
 	if err != nil {
@@ -43,19 +44,12 @@ func Get(ctx context.Context, s storage.Store, key, column string) ([]byte, erro
 	} else if err != nil {
 		return nil, err
 	}
-	columns := []string{"key", "shard", field + "_offset", field + "_size"}
+	columns := []string{"shard", field + "_offset", field + "_size"}
 	if frame >= 0 {
-		columns = []string{"key", "shard", "frames"}
+		columns = []string{"shard", "frames"}
 	}
-	var found *IndexRow
-	err = ReadIndex(ctx, s, func(x *IndexRow) error {
-		if x.Key == key {
-			found = x
-			return errFound
-		}
-		return nil
-	}, columns...)
-	if err != nil && !errors.Is(err, errFound) {
+	found, err := indexRow(ctx, s, key, columns...)
+	if err != nil {
 		return nil, err
 	}
 	if found == nil {
@@ -75,8 +69,6 @@ func Get(ctx context.Context, s storage.Store, key, column string) ([]byte, erro
 	}
 	return ReadBlob(ctx, s, found.Shard, place)
 }
-
-var errFound = errors.New("found")
 
 // parseBlobColumn reads "video" and "frames.2.depth"; frame is -1 without frames.
 func parseBlobColumn(column string) (field string, frame int, err error) {

@@ -163,6 +163,11 @@ func indexShard(ctx context.Context, s storage.Store, schema *table.Schema[Tuple
 // more.
 const shardsAhead, rowsAhead = 16, 1 << 16
 
+// indexRowGroupBytes is a balance: each row group adds some 8 kB to the footer, which
+// whoever looks for one tuple reads (17 MB for 100 million of them), and readers
+// hold one row group.
+const indexRowGroupBytes = 64 << 20
+
 // writeIndex makes index.parquet of all shards and shows each row to see.
 func writeIndex(ctx context.Context, s storage.Store, m *Manifest, see func(*IndexRow)) error {
 	object, err := s.Create(ctx, IndexName, storage.Replace)
@@ -171,7 +176,7 @@ func writeIndex(ctx context.Context, s storage.Store, m *Manifest, see func(*Ind
 	}
 	defer object.Abort()
 	out := &summed{w: object, sum: sha256.New()}
-	w := IndexSchema.NewWriter(out, table.WriterOptions{Metadata: []table.KeyValue{{Key: metaFingerprint, Value: m.Fingerprint}}})
+	w := IndexSchema.NewWriter(out, table.WriterOptions{RowGroupBytes: indexRowGroupBytes, Metadata: []table.KeyValue{{Key: metaFingerprint, Value: m.Fingerprint}}})
 	schema := NewTupleSchema(m.AudioRate)
 	ahead := window{values: shardsAhead, weight: rowsAhead, of: func(i int) int64 { return m.Shards[i].Rows }}
 	err = inOrder(ctx, len(m.Shards), ahead, func(ctx context.Context, i int) (rows []*IndexRow, err error) {
@@ -242,6 +247,30 @@ func ReadIndex(ctx context.Context, s storage.Store, each func(*IndexRow) error,
 			return err
 		}
 	}
+}
+
+// indexRow reads the named columns of the tuple with the key; nil if there is none.
+// What is wrong with the index is a [*storage.Error].
+func indexRow(ctx context.Context, s storage.Store, key string, columns ...string) (_ *IndexRow, err error) {
+	defer func() { err = Damaged(s, IndexName, err) }()
+	o, err := s.Open(ctx, IndexName)
+	if err != nil {
+		return nil, err
+	}
+	defer o.Close()
+	r, err := IndexSchema.NewReader(o, table.ReaderOptions{Columns: columns})
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	row, err := r.Find("key", key)
+	if err != nil || row < 0 {
+		return nil, err
+	}
+	if err := r.Skip(row); err != nil {
+		return nil, err
+	}
+	return r.Next()
 }
 
 // ReadBlob reads one blob by its place: one range of the shard, with the page's header

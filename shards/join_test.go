@@ -1,6 +1,7 @@
 package shards
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -31,6 +32,8 @@ func TestMisfits(t *testing.T) {
 			func(p []testset.Part) { p[0].Rows[0].Clip.Key, p[0].Rows[0].Clip.SourceID = "z.00000", "z" }},
 		{"key of another source", `has in row 0 the key "a.00000" for source "lost"`,
 			func(p []testset.Part) { p[0].Rows[0].Clip.SourceID = "lost" }},
+		{"measure", `has in row 2 (a.00002) a motion that is no finite number`,
+			func(p []testset.Part) { p[0].Rows[2].Clip.Motion = math.NaN() }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := parts(t)

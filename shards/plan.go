@@ -194,6 +194,9 @@ func (p *planner) read(ctx context.Context, part int) (*partRows, error) {
 			b := blobs[len(out.rows)]
 			r.tuple = clip.tuple()
 			r.leftOut, r.err = p.leavesOut(r.tuple, b.columns)
+			if name := notFinite(r.tuple); name != "" && r.leftOut == "" {
+				return nil, j.misfit(dataset.StageExtract, fmt.Sprintf("has in row %d (%s) a %s that is no finite number", len(out.rows), r.tuple.Key, name))
+			}
 			r.hits = p.excluded.hits(r.tuple)
 			r.tuple = p.env.trim(r.tuple)
 			r.bytes = p.schema.RowBytes(r.tuple) + b.bytes

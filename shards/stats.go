@@ -5,6 +5,7 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"micodata/dataset"
@@ -47,6 +48,17 @@ var measures = []struct {
 	{"brightness", func(t *Tuple) float64 { return t.Brightness }},
 	{"silence", func(t *Tuple) float64 { return t.Silence }},
 	{"text_bytes", func(t *Tuple) float64 { return float64(len(t.Text)) }},
+}
+
+// notFinite names the first measure that is no number or endless, which JSON cannot
+// say; "" if none is.
+func notFinite(t *Tuple) string {
+	for _, m := range measures {
+		if v := m.at(t); math.IsNaN(v) || math.IsInf(v, 0) {
+			return m.name
+		}
+	}
+	return ""
 }
 
 // sample keeps the tuples with the smallest hashes, whatever their order.

@@ -64,11 +64,7 @@ func (b *buffer) writeTo(cw file.ColumnChunkWriter) error {
 	var err error
 	switch cw := cw.(type) {
 	case *file.ByteArrayColumnChunkWriter:
-		values := make([]parquet.ByteArray, len(b.bytes))
-		for i, v := range b.bytes {
-			values[i] = v
-		}
-		_, err = cw.WriteBatch(values, b.def, rep)
+		err = b.writeStringsTo(cw)
 	case *file.BooleanColumnChunkWriter:
 		_, err = cw.WriteBatch(b.bools, b.def, rep)
 	case *file.Int32ColumnChunkWriter:
@@ -85,41 +81,96 @@ func (b *buffer) writeTo(cw file.ColumnChunkWriter) error {
 	return err
 }
 
+// entryBytes is what an entry counts beside its string or blob: a number, or a
+// string's length, and the levels, roughly.
+const entryBytes = 8
+
+// pageBytes bounds a page of strings; one that is larger is alone in its page. The
+// library would look at the size only after each 1,024 values.
+const pageBytes = 1 << 20
+
+// writeStringsTo writes pages of at most pageBytes. As those of blobs they may end
+// within a row's list: one row can have more than a page may hold.
+func (b *buffer) writeStringsTo(cw *file.ByteArrayColumnChunkWriter) error {
+	p := byteArrayPages{b: b, cw: cw}
+	maxDef := cw.Descr().MaxDefinitionLevel()
+	size := 0
+	for i, def := range b.def {
+		n := entryBytes
+		value := def == maxDef
+		if value {
+			n += len(b.bytes[p.values])
+		}
+		if size+n > pageBytes && i > p.entry {
+			if err := p.end(i); err != nil {
+				return err
+			}
+			size = 0
+		}
+		size += n
+		if value {
+			p.values++
+		}
+	}
+	return p.end(len(b.def))
+}
+
+// nullsOfPage bounds the nulls before a blob in its page, so that their levels,
+// half a byte each, leave room for the page's header in the [BlobMargin].
+const nullsOfPage = BlobMargin
+
 // writeBlobsTo writes one page a blob and calls at with each blob's place among
 // the leaf's entries once its page is in the file. Nulls ride in the page of the
-// blob that follows them (the last ones in a page of their own).
+// blob that follows them, up to nullsOfPage; others have pages of their own.
 func (b *buffer) writeBlobsTo(cw *file.ByteArrayColumnChunkWriter, at func(entry int, blob []byte)) error {
+	p := byteArrayPages{b: b, cw: cw}
 	maxDef := cw.Descr().MaxDefinitionLevel()
-	repeated := cw.Descr().MaxRepetitionLevel() > 0
-	start, next := 0, 0
 	for i, def := range b.def {
-		if def != maxDef && i != len(b.def)-1 {
-			continue
-		}
-		var values []parquet.ByteArray
 		if def == maxDef {
-			values = []parquet.ByteArray{b.bytes[next]}
-		}
-		var rep []int16
-		if repeated {
-			rep = b.rep[start : i+1]
-		}
-		before := cw.TotalBytesWritten()
-		if _, err := cw.WriteBatch(values, b.def[start:i+1], rep); err != nil {
-			return err
-		}
-		// A blob of a page's usual size or more has been flushed already, and to
-		// flush an empty page panics.
-		if cw.TotalBytesWritten() == before {
-			if err := cw.FlushCurrentPage(); err != nil {
+			p.values++
+			if err := p.end(i + 1); err != nil {
+				return err
+			}
+			at(i, b.bytes[p.values-1])
+		} else if i-p.entry == nullsOfPage {
+			if err := p.end(i); err != nil {
 				return err
 			}
 		}
-		if def == maxDef {
-			at(i, b.bytes[next])
-			next++
-		}
-		start = i + 1
+	}
+	return p.end(len(b.def))
+}
+
+// byteArrayPages writes a buffer's pages, each from where the last one ended.
+type byteArrayPages struct {
+	b            *buffer
+	cw           *file.ByteArrayColumnChunkWriter
+	entry, value int // the first of the next page
+	values       int // before the end of the next page
+}
+
+// end writes the page that ends before an entry, if there is anything in it.
+func (p *byteArrayPages) end(entry int) error {
+	if entry == p.entry {
+		return nil
+	}
+	values := make([]parquet.ByteArray, 0, p.values-p.value)
+	for _, v := range p.b.bytes[p.value:p.values] {
+		values = append(values, v)
+	}
+	var rep []int16
+	if p.cw.Descr().MaxRepetitionLevel() > 0 {
+		rep = p.b.rep[p.entry:entry]
+	}
+	before := p.cw.TotalBytesWritten()
+	if _, err := p.cw.WriteBatch(values, p.b.def[p.entry:entry], rep); err != nil {
+		return err
+	}
+	p.entry, p.value = entry, p.values
+	// The library has ended a page of its usual size or more, and to end an empty
+	// one panics.
+	if p.cw.TotalBytesWritten() == before {
+		return p.cw.FlushCurrentPage()
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"reflect"
 	"testing"
 
@@ -277,6 +278,39 @@ func TestRowGroupBytes(t *testing.T) {
 	}
 	if n := len(r.RowGroups()); n != 9 {
 		t.Errorf("%d row groups, want 3 of the first ten rows, 1 and 5", n)
+	}
+}
+
+// A file may have more row groups than the format's ordinals count.
+func TestManyRowGroups(t *testing.T) {
+	type narrow struct{ N int64 }
+	s := NewSchema(Value("n", func(r *narrow) *int64 { return &r.N }))
+	for _, groups := range []int{3, math.MaxInt16 + 1, math.MaxInt16 + 2} {
+		var buf bytes.Buffer
+		w := s.NewWriter(&buf, WriterOptions{RowGroupBytes: 1})
+		for i := range groups {
+			if err := w.Write(&narrow{int64(i)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		r, err := s.NewReader(bytes.NewReader(buf.Bytes()), ReaderOptions{})
+		if err != nil || len(r.RowGroups()) != groups {
+			t.Fatalf("%d row groups, %v", len(r.RowGroups()), err)
+		}
+		for i, g := range r.footer.RowGroups {
+			if counted := groups <= math.MaxInt16+1; counted != g.IsSetOrdinal() || counted && int(g.GetOrdinal()) != i {
+				t.Fatalf("row group %d of %d: ordinal %d, there %v", i, groups, g.GetOrdinal(), g.IsSetOrdinal())
+			}
+		}
+		if err := r.Skip(int64(groups) - 1); err != nil {
+			t.Fatal(err)
+		}
+		if x, err := r.Next(); err != nil || x.N != int64(groups-1) {
+			t.Errorf("%+v, %v", x, err)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"math"
 
 	"github.com/apache/arrow/go/v15/parquet/file"
 	"github.com/apache/arrow/go/v15/parquet/metadata"
@@ -49,7 +50,7 @@ type Writer[R any] struct {
 	opts    WriterOptions
 	sink    *countingWriter
 	footer  *metadata.FileMetaDataBuilder
-	groups  int16 // finished row groups
+	groups  int // finished row groups
 	buffers []*buffer
 	row     []*buffer      // of the row that is being added
 	pages   hash.Hash      // of the checksums of all pages, for the footer
@@ -127,6 +128,11 @@ func (w *Writer[R]) Close() error {
 		f, err := w.footer.Finish()
 		if err != nil {
 			return err
+		}
+		if w.groups-1 > math.MaxInt16 { // the most that a row group's ordinal can be, which need not be there
+			for _, g := range f.RowGroups {
+				g.Ordinal = nil
+			}
 		}
 		if err := writeFooter(w.sink, f); err != nil {
 			return err
@@ -220,7 +226,7 @@ func bytesOf(bufs []*buffer) (size int64) {
 		for _, v := range b.bytes {
 			size += int64(len(v))
 		}
-		size += int64(8 * len(b.def)) // fixed-width values and levels, roughly
+		size += int64(entryBytes * len(b.def))
 	}
 	return size
 }
@@ -264,7 +270,7 @@ func (w *Writer[R]) writeRowGroup() error {
 	}
 	rg.SetNumRows(int(w.pending))
 	w.groups++
-	return rg.Finish(w.sink.n-start, w.groups-1)
+	return rg.Finish(w.sink.n-start, int16(min(w.groups-1, math.MaxInt16)))
 }
 
 // placer notes where blobs of one leaf are. A page ends with its only value, so
