@@ -157,7 +157,7 @@ func (x *exporter) mp3(ctx context.Context, c *clip) (_ []byte, err error) {
 
 // finish makes a configuration for training, and for tests on validation or, where
 // there is none, on test: two sets of one name would be one to the loader.
-func (f gram) finish(lists map[string]int64) (map[string]any, error) {
+func (f gram) finish(lists map[string]int64) (files map[string]any, missing []string) {
 	source := func(split, task string) runData {
 		list := "annotations/" + split + ".json"
 		under := linked
@@ -169,7 +169,7 @@ func (f gram) finish(lists map[string]int64) (map[string]any, error) {
 			Audio: under + "audios", AudioSampleNum: 1, Task: task, Workers: 8, BatchSize: min(micoBatch, lists[list])}
 	}
 	if lists["annotations/train.json"] == 0 {
-		return nil, nil
+		return nil, []string{"no configs/gram.json: " + nothingToTrainOn}
 	}
 	train := source("train", "ret%tv%ta")
 	train.Epoch = 1

@@ -26,7 +26,7 @@ func gramAudio(t testing.TB, s *storage.Local, id string) string {
 }
 
 func TestGRAM(t *testing.T) {
-	p := part(t)
+	p := onePart(t)
 	m, out := export(t, newSet(t, allTrain, p), "gram")
 	got := files(t, out)
 	listed := map[string]bool{}
@@ -74,7 +74,7 @@ func TestGRAM(t *testing.T) {
 // Of sets with maps of the key frame alone there is one map a clip, and where a set
 // has no depth no clip needs it, and no path asks for it.
 func TestGRAMDepth(t *testing.T) {
-	p := part(t)
+	p := onePart(t)
 	for i := range p.Rows {
 		p.Rows[i].Depth.Frames, p.Rows[i].Normal.Frames = nil, nil
 	}

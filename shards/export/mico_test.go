@@ -63,7 +63,7 @@ func annotations(t testing.TB, text string) map[string][]string {
 }
 
 func TestMiCo(t *testing.T) {
-	p := part(t)
+	p := onePart(t)
 	m, out := export(t, newSet(t, allTrain, p), "mico")
 	got := files(t, out)
 
@@ -143,7 +143,7 @@ func TestMiCo(t *testing.T) {
 }
 
 func TestMiCoConfigs(t *testing.T) {
-	_, out := export(t, newSet(t, shards.Splits{Train: 0.4, Validation: 0.3, Test: 0.3}, part(t)), "mico")
+	_, out := export(t, newSet(t, shards.Splits{Train: 0.4, Validation: 0.3, Test: 0.3}, onePart(t)), "mico")
 	got := files(t, out)
 	for _, task := range []string{"tv", "ta", "tva", "tvas"} {
 		cfg := decodeJSON[map[string]map[string]any](t, got["configs/"+task+".json"])

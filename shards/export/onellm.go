@@ -62,4 +62,4 @@ func (oneLLM) take(c *clip) (p product) {
 	return p
 }
 
-func (oneLLM) finish(map[string]int64) (map[string]any, error) { return nil, nil }
+func (oneLLM) finish(map[string]int64) (map[string]any, []string) { return nil, nil }

@@ -9,7 +9,7 @@ import (
 )
 
 func TestOneLLM(t *testing.T) {
-	p := part(t)
+	p := onePart(t)
 	p.Rows[0].Normal = &dataset.Normal{Key: plain, Outcome: dataset.Outcome{Status: dataset.Failed, Class: dataset.Labeler}}
 	m, out := export(t, newSet(t, allTrain, p), "onellm")
 	got := files(t, out)

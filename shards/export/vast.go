@@ -65,18 +65,22 @@ func clock(seconds float64) string {
 }
 
 // finish makes configurations for the two captioners.
-func (vast) finish(lists map[string]int64) (map[string]any, error) {
-	out := map[string]any{}
+func (vast) finish(lists map[string]int64) (files map[string]any, missing []string) {
+	files = map[string]any{}
 	d := runData{Type: "annoindexed", Name: "micodata", Workers: 8, BatchSize: micoBatch}
 	if lists[metaVision] > 0 {
 		d := d
 		d.Txt, d.Vision, d.VisionFormat, d.VisionSampleNum, d.Task = linked+metaVision, linked+"videos", "video_rawvideo", minFrames, "cap%tv"
-		out["configs/caption-vision.json"] = newTestConfig(d)
+		files["configs/caption-vision.json"] = newTestConfig(d)
+	} else {
+		missing = append(missing, "no configs/caption-vision.json: no clip has a video for it")
 	}
 	if lists[metaAudio] > 0 {
 		d := d
 		d.Txt, d.Audio, d.AudioSampleNum, d.Task = linked+metaAudio, linked+"audios", 3, "cap%ta"
-		out["configs/caption-audio.json"] = newTestConfig(d)
+		files["configs/caption-audio.json"] = newTestConfig(d)
+	} else {
+		missing = append(missing, "no configs/caption-audio.json: no clip has a sound for it")
 	}
-	return out, nil
+	return files, missing
 }

@@ -5,7 +5,7 @@ import (
 )
 
 func TestVAST(t *testing.T) {
-	p := part(t)
+	p := onePart(t)
 	p.Rows[1].Clip.Start, p.Rows[1].Clip.End = 3723.4996, 3725.4996
 	m, out := export(t, newSet(t, allTrain, p), "vast")
 	got := files(t, out)

@@ -140,10 +140,10 @@ func (webDataset) take(c *clip) (p product) {
 
 // finish makes a configuration for MiCo's loader of tar files ("srcindexed"). It
 // never ends, so that it has steps and no epochs, and tests nothing.
-func (webDataset) finish(lists map[string]int64) (map[string]any, error) {
+func (webDataset) finish(lists map[string]int64) (files map[string]any, missing []string) {
 	train := inSplit(tarsName, "train")
 	if lists[train] == 0 || lists[captionsName] == 0 {
-		return nil, nil
+		return nil, []string{"no configs/srcindexed.json: " + nothingToTrainOn}
 	}
 	cfg := newRunConfig(runData{Type: "srcindexed", Training: true, Name: "micodata", Txt: linked + captionsName, TxtFormat: "json",
 		Vision: linked + train, VisionFormat: "video_rawvideo", VisionSampleNum: minFrames, VisionTransforms: "none",

@@ -50,7 +50,7 @@ func samples(t testing.TB, data string) (keys []string, out map[string]map[strin
 }
 
 func TestWebDataset(t *testing.T) {
-	p := part(t)
+	p := onePart(t)
 	last := p.Rows[11].Clip // now with neither video nor image
 	last.Video, last.Image = table.Blob{}, table.Blob{}
 	m, out := export(t, newSet(t, allTrain, p), "webdataset")
@@ -89,7 +89,7 @@ func TestWebDataset(t *testing.T) {
 
 // Splits do not mix, and a shard of which nothing is taken has no tar file.
 func TestWebDatasetSplits(t *testing.T) {
-	m, out := export(t, newSet(t, shards.Splits{Train: 0.4, Validation: 0.3, Test: 0.3}, part(t)), "webdataset")
+	m, out := export(t, newSet(t, shards.Splits{Train: 0.4, Validation: 0.3, Test: 0.3}, onePart(t)), "webdataset")
 	got := files(t, out)
 	n := 0
 	for _, split := range []string{"train", "validation", "test"} {
