@@ -77,7 +77,7 @@ var formats = map[string]spec{
 	"mico":             {open: newMiCo, media: allMedia, notes: mapNotes},
 	"vast":             {open: newVAST, media: []string{"video", "audio"}},
 	"gram":             {open: newGRAM, media: []string{"video", "audio", "depth", "frames"}, notes: gramNotes},
-	"onellm":           {open: newOneLLM, media: []string{"image", "depth", "normal"}, notes: oneLLMNotes},
+	"onellm":           {open: newOneLLM, media: allMedia, notes: oneLLMNotes},
 	"meta-transformer": {open: newMetaTransformer, media: []string{"image", "video", "audio"}, notes: metaTransformerNotes},
 	"webdataset":       {open: newWebDataset, media: allMedia, tars: true, notes: memberNotes},
 }

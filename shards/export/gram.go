@@ -67,6 +67,11 @@ func (f gram) take(c *clip) (p product) {
 	for _, text := range captions {
 		p.lines = append(p.lines, line{"annotations/" + c.split + ".json", jsonArray, gramRow{c.id, text, c.subtitle()}})
 	}
+	if row := newVASTRow(c); row != nil {
+		p.lines = append(p.lines, line{inSplit(vast27m, c.split), jsonArray, row})
+	} else {
+		p.notes = append(p.notes, notCaptionedThrice)
+	}
 	p.files = []file{kept("videos/"+c.id+".mp4", c.Video),
 		{"audios/" + c.id + ".mp3", func(ctx context.Context) ([]byte, error) { return f.x.mp3(ctx, c) }}}
 	if f.depth {

@@ -62,6 +62,15 @@ func TestGRAM(t *testing.T) {
 			t.Errorf("%s: %d samples, want %d, correlation %.2f", id, len(heard), len(want), correlation(heard, want))
 		}
 	}
+	captioned := decodeJSON[[]vastRow](t, got["annotations/vast27m.train.json"])
+	if len(captioned) != len(listed) {
+		t.Errorf("%d rows with three captions, %d clips", len(captioned), len(listed))
+	}
+	for _, r := range captioned {
+		if !listed[r.ClipID] || len(r.Vision) == 0 || len(r.Audio) == 0 || r.Omni == "" {
+			t.Errorf("%+v", r)
+		}
+	}
 	if m.Skipped["no depth map of each picture"] != 1 || m.Skipped[noSound] != 1 || m.Skipped[shortSound] != 1 {
 		t.Errorf("skipped %v", m.Skipped)
 	}

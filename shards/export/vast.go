@@ -43,19 +43,29 @@ func (f vast) take(c *clip) (p product) {
 	if sound == "" {
 		p.lines = append(p.lines, line{metaAudio, jsonArray, micoRow{VideoID: c.id, Subtitle: c.subtitle()}})
 	}
-	omni, seen, heard := c.captions("omni", "imported"), c.captions("vision"), c.captions("audio")
-	switch {
+	switch row := newVASTRow(c); {
 	case video != "":
 		p.notes = append(p.notes, "vast27m: "+video)
 	case sound != "":
 		p.notes = append(p.notes, "vast27m: "+sound)
-	case omni == nil || seen == nil || heard == nil:
-		p.notes = append(p.notes, "vast27m: no omni, vision and audio captions")
+	case row == nil:
+		p.notes = append(p.notes, notCaptionedThrice)
 	default:
-		p.lines = append(p.lines, line{inSplit(vast27m, c.split), jsonArray,
-			vastRow{c.id, [2]string{clock(c.Start), clock(c.End)}, c.SourceURI, seen, heard, c.subtitle(), omni[0]}})
+		p.lines = append(p.lines, line{inSplit(vast27m, c.split), jsonArray, row})
 	}
 	return p
+}
+
+const notCaptionedThrice = "vast27m: no omni, vision and audio captions"
+
+// newVASTRow is a clip's row, nil if it has not all three captions: the loaders look
+// at the first row of a batch alone for what all have.
+func newVASTRow(c *clip) *vastRow {
+	omni, seen, heard := c.captions("omni", "imported"), c.captions("vision"), c.captions("audio")
+	if omni == nil || seen == nil || heard == nil {
+		return nil
+	}
+	return &vastRow{c.id, [2]string{clock(c.Start), clock(c.End)}, c.SourceURI, seen, heard, c.subtitle(), omni[0]}
 }
 
 // clock writes seconds as HH:MM:SS.mmm.

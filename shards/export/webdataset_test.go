@@ -69,6 +69,9 @@ func TestWebDataset(t *testing.T) {
 			t.Errorf("%s: the media are others", row.Clip.Key)
 		}
 		checkTwin(t, c["depth.png"], testset.DepthPNG(testset.Width, testset.Height, i%2))
+		if c["depth16"] != string(testset.DepthPNG(testset.Width, testset.Height, i%2)) {
+			t.Errorf("%s: the lossless depth is another", row.Clip.Key)
+		}
 		rgb(t, c["normal.png"])
 		s := decodeJSON[sample](t, c["json"])
 		if s.Key != row.Clip.Key || s.ID != id(t, row.Clip.Key) || s.Text != c["txt"] || s.Depth.Model != "ramp" {
