@@ -1,6 +1,7 @@
 package export
 
 import (
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -142,6 +143,16 @@ func TestMiCo(t *testing.T) {
 	}
 }
 
+// checkDefaults makes sure that a configuration names its defaults as they are found
+// from the trainer's folder, and sets nothing that belongs to a checkpoint.
+func checkDefaults(t testing.TB, cfg map[string]map[string]any) {
+	t.Helper()
+	if cfg["run_cfg"]["default"] != "caption_config/default_run_cfg.json" ||
+		!maps.Equal(cfg["model_cfg"], map[string]any{"default": "caption_config/default_model_cfg.json"}) {
+		t.Errorf("run %v, model %v", cfg["run_cfg"], cfg["model_cfg"])
+	}
+}
+
 func TestMiCoConfigs(t *testing.T) {
 	_, out := export(t, newSet(t, shards.Splits{Train: 0.4, Validation: 0.3, Test: 0.3}, onePart(t)), "mico")
 	got := files(t, out)
@@ -152,12 +163,22 @@ func TestMiCoConfigs(t *testing.T) {
 		if len(train) != 1 || len(val) != 2 {
 			t.Fatalf("%s: %v", task, cfg)
 		}
+		checkDefaults(t, cfg)
 		for i, one := range append(train, val...) {
 			d := one.(map[string]any)
 			list := strings.TrimPrefix(d["txt"].(string), linked)
 			rows := decodeJSON[[]micoRow](t, got[list])
 			if len(rows) == 0 || d["training"] != (i == 0) || d["batch_size"].(float64) > float64(len(rows)) {
 				t.Errorf("%s: %v of %d rows", task, d, len(rows))
+			}
+			// The loader replaces these anywhere in a path, and reads a name as a key of its own.
+			for _, name := range []string{"vision", "audio"} {
+				if path, _ := d[name].(string); strings.Contains(path, "wav") || strings.Contains(path, ".") {
+					t.Errorf("%s: %s", task, path)
+				}
+			}
+			if _, ok := d["vision"]; ok && d["vision_format"] != "video_rawvideo" || d["type"] != "annoindexed" {
+				t.Errorf("%s: %v", task, d)
 			}
 			seen := map[string]bool{}
 			for _, r := range rows {

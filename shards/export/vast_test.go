@@ -44,5 +44,6 @@ func TestVAST(t *testing.T) {
 		if cfg.Run["mode"] != "testing" || len(cfg.Data.Val) != 1 || len(cfg.Data.Train) != 0 || cfg.Data.Val[0].Training {
 			t.Errorf("%s: %+v", name, cfg)
 		}
+		checkDefaults(t, decodeJSON[map[string]map[string]any](t, got["configs/caption-"+name+".json"]))
 	}
 }

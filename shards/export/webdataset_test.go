@@ -87,6 +87,9 @@ func TestWebDataset(t *testing.T) {
 	}
 	if cfg := decodeJSON[runConfig](t, got["configs/srcindexed.json"]); cfg.Data.Train[0].Vision != "datasets/micodata/tars.train.json" {
 		t.Errorf("%+v", cfg)
+	} else if d := cfg.Data.Train[0]; d.Type != "srcindexed" || d.TxtFormat != "json" || d.Txt != linked+captionsName || d.Steps < 1 || d.Epoch != 0 ||
+		d.Audio != "" || d.Name == "laion400m" || len(cfg.Data.Val) > 0 {
+		t.Errorf("no epochs, no sound, no tests, captions from a table: %+v", d)
 	}
 }
 
