@@ -44,6 +44,11 @@ def sound(row):
     return samples.data, samples.sample_rate
 
 
+def short(media):
+    """A video or a sound in short: without torchcodec it is megabytes of bytes."""
+    return f"{len(media['bytes'] or b'')} bytes" if isinstance(media, dict) else media
+
+
 def main():
     """Prints the shapes of the first tuples."""
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -55,7 +60,7 @@ def main():
         ds = ds.shuffle(seed=0, buffer_size=100)
     for row in ds.take(4):
         image, depth, normal = arrays(row)
-        print(row["key"], repr(row["text"]), image is not None and image.shape, depth is not None and depth.shape, normal is not None and normal.shape, row["video"], row["audio"])
+        print(row["key"], repr(row["text"]), image is not None and image.shape, depth is not None and depth.shape, normal is not None and normal.shape, short(row["video"]), short(row["audio"]))
 
 
 if __name__ == "__main__":
