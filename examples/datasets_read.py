@@ -25,8 +25,9 @@ def load(location, split="train", streaming=False, decode=importlib.util.find_sp
 
 def arrays(row):
     """Picture (0..1), depth in its model's units and unit normals of a tuple, as arrays; None where the tuple has none."""
-    image = np.asarray(row["image"], dtype=np.float32) / 255
-    depth, normal = row["depth"], row["normal"]
+    image, depth, normal = row["image"], row["depth"], row["normal"]
+    if image is not None:
+        image = np.asarray(image, dtype=np.float32) / 255
     if depth is not None:
         meta = row["depth_meta"]
         depth = meta["min"] + np.asarray(depth, dtype=np.float32) / 65535 * (meta["max"] - meta["min"])
@@ -43,6 +44,11 @@ def sound(row):
     return samples.data, samples.sample_rate
 
 
+def short(media):
+    """A video or a sound in short: without torchcodec it is megabytes of bytes."""
+    return f"{len(media['bytes'] or b'')} bytes" if isinstance(media, dict) else media
+
+
 def main():
     """Prints the shapes of the first tuples."""
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -54,7 +60,7 @@ def main():
         ds = ds.shuffle(seed=0, buffer_size=100)
     for row in ds.take(4):
         image, depth, normal = arrays(row)
-        print(row["key"], repr(row["text"]), image.shape, depth is not None and depth.shape, normal is not None and normal.shape, row["video"], row["audio"])
+        print(row["key"], repr(row["text"]), image is not None and image.shape, depth is not None and depth.shape, normal is not None and normal.shape, short(row["video"]), short(row["audio"]))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import duckdb
 
 
 def connect(location):
-    """A database in which the view `tuples` is the set."""
+    """A database in which the view `tuples` is the set, and `places` its index: sizes of media, for one, without reading media."""
     db = duckdb.connect()
     if location.startswith("s3://"):
         # DuckDB's own extension (INSTALL httpfs) is fetched from DuckDB's server at the
@@ -18,17 +18,18 @@ def connect(location):
         import fsspec
 
         db.register_filesystem(fsspec.filesystem("s3"))
-    files = (location + "/data/*.parquet").replace("'", "''")  # a view takes no parameters
-    db.execute(f"CREATE VIEW tuples AS SELECT * FROM read_parquet('{files}')")
+    for view, name in (("tuples", "data/*.parquet"), ("places", "index.parquet")):
+        files = f"{location}/{name}".replace("'", "''")  # a view takes no parameters
+        db.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet('{files}')")
     return db
 
 
 def main(location):
     """Prints those that move most, of good brightness and without a failure."""
     found = connect(location).execute("""
-        SELECT key, round(duration, 2), round(motion, 4), octet_length(video.bytes), text
-        FROM tuples
-        WHERE duration >= 1 AND brightness BETWEEN 0.05 AND 0.95 AND image IS NOT NULL
+        SELECT key, round(duration, 2), round(motion, 4), video_size, text
+        FROM places
+        WHERE duration >= 1 AND brightness BETWEEN 0.05 AND 0.95 AND len(status) = 0
         ORDER BY motion DESC LIMIT 10
     """)
     for row in found.fetchall():

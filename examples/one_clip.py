@@ -2,7 +2,8 @@
 """Copies one blob out of a set by its place: one_clip.py SET KEY COLUMN FILE
 
 SET is a folder or s3://BUCKET/PREFIX. The index says in which shard the blob is, and
-where: one range request fetches it. `micodata get` does the same.
+where: one range request fetches it. `micodata get` does so too, and checks the
+blob's checksum, which stands in the page header before it: this script does not.
 """
 
 import sys

@@ -15,16 +15,22 @@ def scan(location):
     return pl.scan_parquet(location + "/data/*.parquet")
 
 
+def index(location):
+    """A lazy frame of all columns but the media, whose sizes it has: to ask for the length of a video itself reads the video."""
+    return pl.scan_parquet(location + "/index.parquet")
+
+
 def main(location):
-    """Prints, for each source, what the set has of it."""
-    sources = scan(location).group_by("source_id").agg(
+    """Prints, for each source, what the set has of it, and the texts of some tuples."""
+    sources = index(location).group_by("source_id").agg(
         pl.len().alias("tuples"),
         pl.col("duration").sum().round(2).alias("seconds"),
         pl.col("captions").list.len().sum().alias("captions"),
-        pl.col("video").struct.field("bytes").bin.size().sum().alias("video_bytes"),
-        pl.col("depth").is_null().sum().alias("without_depth"),
+        pl.col("video_size").sum().alias("video_bytes"),
+        pl.col("depth_size").is_null().sum().alias("without_depth"),
     )
     print(sources.sort("source_id").collect())
+    print(scan(location).filter(pl.col("duration") >= 1).select("key", "text").head(10).collect())
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def rows(location, columns=None, where=None, at_once=8):
 
 
 def picture(blob):
-    """The picture in a column of pictures or maps; depth is 16-bit (mode I;16)."""
+    """The picture in a column of pictures or maps, None where the tuple has none; depth is 16-bit (mode I;16)."""
     return blob and Image.open(io.BytesIO(blob["bytes"]))
 
 
@@ -32,7 +32,8 @@ def main(location):
     """Prints what the tuples of a second or more show."""
     for row in rows(location, ["key", "text", "image", "depth", "normal", "depth_meta"], ds.field("duration") >= 1):
         image, depth, normal = (picture(row[name]) for name in ("image", "depth", "normal"))
-        print(row["key"], image.size, depth and depth.mode, normal and normal.mode, row["depth_meta"]["kind"], repr(row["text"]))
+        kind = row["depth_meta"] and row["depth_meta"]["kind"]
+        print(row["key"], image and image.size, depth and depth.mode, normal and normal.mode, kind, repr(row["text"]))
 
 
 if __name__ == "__main__":

@@ -86,3 +86,26 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// What is written loosely is there whole, in place of another, with nothing beside
+// it; it can be synced, in folders that are there or not.
+func TestLooseObjects(t *testing.T) {
+	s, ctx := open(t).(*storage.Local), context.Background()
+	for _, text := range []string{"first", "second"} {
+		if err := s.WriteLoose(ctx, "videos/x", []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := storage.ReadAll(ctx, s, "videos/x", 100); err != nil || string(got) != "second" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := s.Sync("videos", "nowhere"); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(s.Path("videos")); err != nil || len(left) != 1 {
+		t.Errorf("%v, %v", left, err)
+	}
+	if err := s.WriteLoose(ctx, "../x", nil); err == nil {
+		t.Error("a name outside the store is taken")
+	}
+}

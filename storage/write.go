@@ -30,10 +30,38 @@ func (l *Local) Create(_ context.Context, name string, mode Mode) (Writer, error
 	return &localWriter{store: l, name: name, mode: mode, f: f}, nil
 }
 
+// WriteLoose puts a small object in place, in that of another too: in one step, but
+// not yet durably. After a crash of the machine it may be torn, until [Local.Sync]
+// was called. To sync each of many files takes longer than to write them.
+func (l *Local) WriteLoose(ctx context.Context, name string, data []byte) error {
+	w, err := l.Create(ctx, name, Replace)
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	w.(*localWriter).loose = canSyncAll
+	if _, err := w.Write(data); err != nil {
+		return err
+	}
+	return w.Commit(ctx)
+}
+
+// Sync makes durable what was written below the top of the folder and below its top
+// folders of these names, each of which may lie on a disk of its own.
+func (l *Local) Sync(folders ...string) error {
+	for _, folder := range append([]string{""}, folders...) {
+		if err := syncAll(l.Path(folder)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return l.fail("sync", folder, err)
+		}
+	}
+	return nil
+}
+
 type localWriter struct {
 	store *Local
 	name  string
 	mode  Mode
+	loose bool     // durability is [Local.Sync]'s
 	f     *os.File // nil once ended
 }
 
@@ -50,12 +78,17 @@ func (w *localWriter) Commit(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return w.store.fail("commit", w.name, err)
 	}
-	if err := w.f.Sync(); err != nil {
-		return w.store.fail("commit", w.name, err)
+	if !w.loose {
+		if err := w.f.Sync(); err != nil {
+			return w.store.fail("commit", w.name, err)
+		}
 	}
 	final := w.store.Path(w.name)
 	if err := w.publish(final); err != nil {
 		return w.store.fail("commit", w.name, err)
+	}
+	if w.loose {
+		return nil
 	}
 	return w.store.fail("commit", w.name, w.store.temp.syncDir(filepath.Dir(final)))
 }

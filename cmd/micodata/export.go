@@ -17,7 +17,8 @@ import (
 
 // exportWork are the settings of how an export works, which shape no bytes.
 type exportWork struct {
-	Workers int `json:"workers"`
+	Workers       int  `json:"workers"`
+	AllowFailures bool `json:"allow_failures"`
 }
 
 func (a *app) exportCommand() *cobra.Command {
@@ -27,7 +28,7 @@ func (a *app) exportCommand() *cobra.Command {
 		Use:   "export OUT --format F -o DIR",
 		Short: "A training set in the form that a trainer's own loader reads",
 		Long: "Export writes the tuples of a training set as a trainer's own loader reads them (see docs/exports.md):\n" +
-			formats + ".\nRun again, it goes on from the files that are there.",
+			formats + ".\nRun again, it goes on from what is there, and makes again what went missing.",
 		Args: exactly("OUT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -48,7 +49,10 @@ func (a *app) exportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out, err := openStore(ctx, dir, export.ManifestName, true)
+			if err := checkFolder(dir, export.ManifestName, true); err != nil {
+				return err
+			}
+			out, err := storage.NewLocal(dir)
 			if err != nil {
 				return err
 			}
@@ -61,6 +65,10 @@ func (a *app) exportCommand() *cobra.Command {
 				return err
 			}
 			a.exported(m, out.Path(""), time.Since(begin))
+			if failed := export.Reasons(m.Failed); failed != "" && !flags.AllowFailures {
+				return &failuresError{fmt.Sprintf("export: clips failed: %s; the rest is complete (%s names them, --allow-failures accepts them)",
+					failed, out.Path(export.FailedName))}
+			}
 			return nil
 		},
 	}
@@ -84,7 +92,7 @@ func (a *app) toolsOnce() func(context.Context) (ffmpeg.Tools, error) {
 // exported tells what an export has, and what it has not.
 func (a *app) exported(m *export.Manifest, dir string, took time.Duration) {
 	if log := a.logger(); log != nil {
-		log.Info("export done", "format", m.Format, "clips", m.Clips, "skipped", m.Skipped, "left_out", m.LeftOut,
+		log.Info("export done", "format", m.Format, "clips", m.Clips, "skipped", m.Skipped, "failed", m.Failed, "left_out", m.LeftOut, "missing", m.Missing,
 			"files", m.Files, "bytes", m.Bytes, "seconds", took.Seconds(), "out", dir)
 		return
 	}
@@ -92,6 +100,9 @@ func (a *app) exported(m *export.Manifest, dir string, took time.Duration) {
 		m.Clips, m.Tuples, m.Files, float64(m.Bytes)/1e6, took.Round(10*time.Millisecond), dir)
 	if len(m.Skipped) > 0 {
 		fmt.Fprintf(a.err, "export: skipped: %s\n", export.Reasons(m.Skipped))
+	}
+	for _, what := range m.Missing {
+		fmt.Fprintf(a.err, "export: %s\n", what)
 	}
 	if len(m.LeftOut) > 0 {
 		fmt.Fprintf(a.err, "export: not in a list, though in others: %s\n", export.Reasons(m.LeftOut))

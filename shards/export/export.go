@@ -3,14 +3,10 @@ package export
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"slices"
 	"strings"
-	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"micodata/dataset"
 	"micodata/internal/choice"
@@ -22,9 +18,9 @@ import (
 
 // Env is what an export is made of, and how.
 type Env struct {
-	Set    storage.Store // a finished training set
-	Out    storage.Store // a folder: trainers read files
-	Format string        // of [Formats]
+	Set    storage.Store  // a finished training set
+	Out    *storage.Local // trainers read files
+	Format string         // of [Formats]
 	// Workers is the number of tuples worked on at once.
 	Workers int
 	// Tools finds ffmpeg. It is called, from several goroutines, only if sound
@@ -40,8 +36,8 @@ type format interface {
 	// goroutines.
 	take(c *clip) product
 	// finish gives the files that tell of the whole, by the lines of the lists: text
-	// that is verbatim, or what becomes JSON.
-	finish(lists map[string]int64) (map[string]any, error)
+	// that is verbatim, or what becomes JSON. It says which there are none of, and why.
+	finish(lists map[string]int64) (files map[string]any, missing []string)
 }
 
 // product is what a format makes of a clip: nothing for a reason, or files and
@@ -57,8 +53,7 @@ type product struct {
 // file is one of a clip's files, or a member of its shard's tar file.
 type file struct {
 	name string
-	// data makes the file's bytes; an [*unfitError] leaves the clip out. It is not
-	// called if the file is there already.
+	// data makes the file's bytes; with an [*unfitError] the clip has failed.
 	data func(context.Context) ([]byte, error)
 }
 
@@ -82,7 +77,7 @@ var formats = map[string]spec{
 	"mico":             {open: newMiCo, media: allMedia, notes: mapNotes},
 	"vast":             {open: newVAST, media: []string{"video", "audio"}},
 	"gram":             {open: newGRAM, media: []string{"video", "audio", "depth", "frames"}, notes: gramNotes},
-	"onellm":           {open: newOneLLM, media: []string{"image", "depth", "normal"}, notes: oneLLMNotes},
+	"onellm":           {open: newOneLLM, media: allMedia, notes: oneLLMNotes},
 	"meta-transformer": {open: newMetaTransformer, media: []string{"image", "video", "audio"}, notes: metaTransformerNotes},
 	"webdataset":       {open: newWebDataset, media: allMedia, tars: true, notes: memberNotes},
 }
@@ -99,7 +94,7 @@ var scalars = strings.Fields(`key clip_id source_id source_uri source_sha256 tit
 
 // folders are the top folders of all formats, where interrupted writers leave
 // files.
-var folders = []string{"annotations", "audio", "audios", "configs", "depth", "depth16", "images", "normal", "video", "videos"}
+var folders = []string{"annotations", "audio", "audios", "configs", "depth", "depth16", "export.parts", "images", "normal", "video", "videos"}
 
 // exporter is an export at work.
 type exporter struct {
@@ -108,14 +103,14 @@ type exporter struct {
 	set    *shards.Manifest
 	format format
 	lists  *lists
-
-	mu   sync.Mutex
-	done Manifest // as far as counted
+	done   Manifest // as far as counted
 }
 
 // Run exports a set and returns the export's manifest. An export that is there
-// whole is left as it is. Errors: [*OtherFolderError]; [*NoClipsError]; a
-// [*storage.Error]; what ffmpeg's absence gives.
+// whole, by the names and sizes of its files, is left as it is; of another the parts
+// that are not whole are made. Clips whose media are broken are counted as failed.
+// Errors: [*OtherFolderError]; [*NoClipsError]; a [*storage.Error]; what ffmpeg's
+// absence gives.
 func Run(ctx context.Context, env Env) (*Manifest, error) {
 	if err := choice.OneOf("the format", env.Format, Formats()...); err != nil {
 		return nil, err
@@ -126,14 +121,18 @@ func Run(ctx context.Context, env Env) (*Manifest, error) {
 	}
 	x := &exporter{Env: env, spec: formats[env.Format], set: m, lists: &lists{env.Out, map[string]*openList{}}}
 	x.done = Manifest{identity: identity{Format: env.Format, Set: m.Index.SHA256, Layout: layout}, Micodata: m.Micodata,
-		Tuples: m.Tuples, Skipped: map[string]int64{}, LeftOut: map[string]int64{}, Notes: x.notes}
+		Tuples: m.Tuples, Skipped: map[string]int64{}, Failed: map[string]int64{}, LeftOut: map[string]int64{}, Notes: x.notes}
 	if whole, err := x.begin(ctx); err != nil || whole != nil {
 		return whole, err
 	}
 	defer x.lists.abort()
 	x.format = x.open(x)
 	for i, shard := range m.Shards {
-		if err := x.shard(ctx, shard); err != nil {
+		p, err := x.part(ctx, shard)
+		if err != nil {
+			return nil, err
+		}
+		if err := x.add(ctx, p); err != nil {
 			return nil, err
 		}
 		if x.Progress != nil {
@@ -141,174 +140,96 @@ func Run(ctx context.Context, env Env) (*Manifest, error) {
 		}
 	}
 	if x.done.Clips == 0 {
-		return nil, &NoClipsError{Format: x.Format, Skipped: x.done.Skipped}
+		return nil, errors.Join(&NoClipsError{x.Format, x.done.Skipped, x.done.Failed}, x.withdraw(ctx))
 	}
 	return x.finish(ctx)
 }
 
 // begin marks the folder as this export's, or returns the manifest of an export
 // that is whole.
-func (x *exporter) begin(ctx context.Context) (whole *Manifest, err error) {
+func (x *exporter) begin(ctx context.Context) (*Manifest, error) {
 	var began identity
-	switch err := readJSON(ctx, x.Out, BeganName, &began); {
-	case errors.Is(err, fs.ErrNotExist):
+	err := readJSON(ctx, x.Out, BeganName, &began)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if began != x.done.identity {
 		others, err := x.Out.List(ctx, "")
 		if err != nil {
 			return nil, err
 		}
-		if len(others) > 0 {
+		others = slices.DeleteFunc(others, func(o storage.Info) bool { return o.Name == BeganName })
+		switch {
+		case len(others) == 0: // a mark alone is none: that export did not come to anything
+			return nil, writeJSON(ctx, x.Out, BeganName, x.done.identity)
+		case began == identity{}:
 			return nil, &OtherFolderError{x.Out.Path(""), "it has files and is no export: name a new or an empty folder"}
 		}
-		return nil, writeJSON(ctx, x.Out, BeganName, x.done.identity)
-	case err != nil:
-		return nil, err
-	case began != x.done.identity:
 		return nil, &OtherFolderError{x.Out.Path(""), began.differs(x.done.identity)}
 	}
 	m := new(Manifest)
 	switch err := readJSON(ctx, x.Out, ManifestName, m); {
-	case err == nil:
-		return m, nil
-	case !errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, x.Out.Sweep(ctx, folders...)
+	case err != nil:
 		return nil, err
 	}
-	return nil, x.Out.Sweep(ctx, folders...)
+	if whole, err := x.finished(ctx, m); err != nil || whole {
+		return m, err
+	}
+	// From here on it is unfinished.
+	return nil, errors.Join(x.Out.Delete(ctx, ManifestName), x.Out.Sweep(ctx, folders...))
 }
 
-// shard exports the tuples of a shard, a row group at a time.
-func (x *exporter) shard(ctx context.Context, shard shards.Shard) error {
-	o, err := x.Set.Open(ctx, shard.Name)
-	if err != nil {
-		return shards.Damaged(x.Set, shard.Name, err)
+// finished tells whether all is there that a manifest and the parts name.
+func (x *exporter) finished(ctx context.Context, m *Manifest) (bool, error) {
+	if whole, err := x.whole(ctx, m.Texts); err != nil || !whole {
+		return false, err
 	}
-	defer o.Close()
-	r, err := shards.NewTupleSchema(x.set.AudioRate).NewReader(o, table.ReaderOptions{Columns: append(slices.Clone(scalars), x.media...)})
-	if err != nil {
-		return shards.Damaged(x.Set, shard.Name, err)
-	}
-	defer r.Close()
-	tar, err := x.newSink(ctx, shard.Name)
-	if err != nil {
-		return err
-	}
-	defer tar.abort()
-	for _, rows := range r.RowGroups() {
-		if err := x.group(ctx, r, rows, shard, tar); err != nil {
-			return err
+	for _, shard := range x.set.Shards {
+		if p, err := x.readPart(ctx, shard.Name); err != nil || p == nil {
+			return false, err
 		}
 	}
-	if err := tar.commit(ctx); err != nil || !tar.there() {
-		return err
-	}
-	return x.lists.add(ctx, line{inSplit(tarsName, shard.Split), jsonArray, linked + tarName(shard.Name)})
+	return true, nil
 }
 
-// made is a clip's product with the bytes for its tar file.
-type made struct {
-	product
-	clip *clip
-	data [][]byte
-}
-
-// group makes the products of a row group's tuples beside each other, and then
-// writes in order what has an order.
-func (x *exporter) group(ctx context.Context, r *table.Reader[shards.Tuple], rows int64, shard shards.Shard, tar *sink) error {
-	out := make([]made, rows)
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(max(1, x.Workers))
-	for i := range out {
-		t, err := r.Next()
-		if err != nil {
-			return errors.Join(shards.Damaged(x.Set, shard.Name, err), g.Wait())
-		}
-		g.Go(func() (err error) {
-			out[i], err = x.make(gctx, t, shard.Split)
-			return err
-		})
+// add adds a part to the whole.
+func (x *exporter) add(ctx context.Context, p *part) error {
+	x.done.Clips += p.Clips
+	for reason, n := range p.Skipped {
+		x.done.Skipped[reason] += n
 	}
-	if err := g.Wait(); err != nil {
-		return err
+	for reason, n := range p.Failed {
+		x.done.Failed[reason] += n
 	}
-	for _, m := range out {
-		for _, reason := range m.notes {
-			x.done.LeftOut[reason]++
-		}
-		if m.skipped != "" {
-			x.done.Skipped[m.skipped]++
-			continue
-		}
-		x.done.Clips++
-		if err := tar.add(m); err != nil {
+	for reason, n := range p.LeftOut {
+		x.done.LeftOut[reason] += n
+	}
+	for _, f := range p.Files {
+		x.done.Files++
+		x.done.Bytes += f.Size
+	}
+	for name, l := range p.Lists {
+		if err := x.lists.add(ctx, name, l); err != nil {
 			return err
-		}
-		for _, l := range append(m.lines, line{clipsName, lines, newClipRow(m.clip)}) {
-			if err := x.lists.add(ctx, l); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
 }
 
-// make makes a clip's product: the bytes of all its files before the first of
-// them is written, since one that is unfit leaves all of them out.
-func (x *exporter) make(ctx context.Context, t *shards.Tuple, split string) (m made, err error) {
-	m.clip = &clip{Tuple: t, split: split}
-	if m.clip.id, err = ID(t.Key); err != nil {
-		return m, err
+// withdraw takes the mark of an export from a folder into which nothing came.
+func (x *exporter) withdraw(ctx context.Context) error {
+	parts, err := x.Out.List(ctx, partsFolder)
+	if err != nil {
+		return err
 	}
-	m.product = x.format.take(m.clip)
-	if m.skipped != "" {
-		return m, nil
-	}
-	sizes := make([]int64, len(m.files))
-	m.data = make([][]byte, len(m.files))
-	for i, f := range m.files {
-		if !x.tars {
-			info, err := x.Out.Stat(ctx, f.name)
-			if err == nil {
-				sizes[i] = info.Size
-				continue
-			}
-			if !errors.Is(err, fs.ErrNotExist) {
-				return m, err
-			}
-		}
-		m.data[i], err = f.data(ctx)
-		var unfit *unfitError
-		if errors.As(err, &unfit) {
-			m.skipped = unfit.reason
-			return m, nil
-		}
-		if err != nil {
-			return m, fmt.Errorf("%s: %w", t.Key, err)
-		}
-		sizes[i] = int64(len(m.data[i]))
-	}
-	if x.tars {
-		return m, nil
-	}
-	for i, f := range m.files {
-		if m.data[i] == nil {
-			continue
-		}
-		if err := storage.WriteAll(ctx, x.Out, f.name, storage.Replace, m.data[i]); err != nil {
-			return m, err
+	for _, p := range parts {
+		if err := x.Out.Delete(ctx, p.Name); err != nil {
+			return err
 		}
 	}
-	m.data = nil
-	x.count(sizes...)
-	return m, nil
-}
-
-// count adds files of these sizes.
-func (x *exporter) count(sizes ...int64) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for _, n := range sizes {
-		x.done.Files++
-		x.done.Bytes += n
-	}
+	return x.Out.Delete(ctx, BeganName)
 }
 
 // finish writes the lists, what tells of the whole, and last the manifest.
@@ -317,14 +238,22 @@ func (x *exporter) finish(ctx context.Context) (*Manifest, error) {
 	if x.done.Lists, err = x.lists.commit(ctx); err != nil {
 		return nil, err
 	}
-	whole, err := x.format.finish(x.done.Lists)
-	if err != nil {
-		return nil, err
-	}
+	texts := slices.Collect(maps.Keys(x.done.Lists))
+	whole, missing := x.format.finish(x.done.Lists)
+	x.done.Missing = missing
 	for _, name := range slices.Sorted(maps.Keys(whole)) {
 		if err := writeWhole(ctx, x.Out, name, whole[name]); err != nil {
 			return nil, err
 		}
+		texts = append(texts, name)
+	}
+	slices.Sort(texts)
+	for _, name := range texts {
+		info, err := x.Out.Stat(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		x.done.Texts = append(x.done.Texts, storedFile{name, info.Size})
 	}
 	return &x.done, writeJSON(ctx, x.Out, ManifestName, &x.done)
 }

@@ -50,8 +50,8 @@ func local(t testing.TB) *storage.Local {
 	return s
 }
 
-// part is a set in which each way of a tuple to be of no use to a loader occurs.
-func part(t testing.TB) testset.Part {
+// onePart is a set in which each way of a tuple to be of no use to a loader occurs.
+func onePart(t testing.TB) testset.Part {
 	t.Helper()
 	var p testset.Part
 	for i, key := range []string{plain, dotted, underscore, wavy, videos, mute, blind, brief, tiny, wordless, talk, flat} {
@@ -93,7 +93,7 @@ func part(t testing.TB) testset.Part {
 }
 
 // newSet writes a set; split shares out its sources.
-func newSet(t testing.TB, splits shards.Splits, parts ...testset.Part) storage.Store {
+func newSet(t testing.TB, splits shards.Splits, parts ...testset.Part) *storage.Local {
 	t.Helper()
 	data, out := local(t), local(t)
 	s := shards.DefaultSettings()
@@ -119,7 +119,7 @@ func export(t testing.TB, set storage.Store, format string) (*Manifest, *storage
 	return m, out
 }
 
-func newEnv(set, out storage.Store, format string) Env {
+func newEnv(set storage.Store, out *storage.Local, format string) Env {
 	return Env{Set: set, Out: out, Format: format, Workers: 3,
 		Tools: func(ctx context.Context) (ffmpeg.Tools, error) { return ffmpeg.Find(ctx, "") }}
 }
@@ -194,7 +194,7 @@ func TestIDs(t *testing.T) {
 // Every format: the same bytes, with any number of workers and after any
 // interruption; nothing where it is whole; no other folder is touched.
 func TestRun(t *testing.T) {
-	set := newSet(t, allTrain, part(t))
+	set := newSet(t, allTrain, onePart(t))
 	for _, name := range Formats() {
 		t.Run(name, func(t *testing.T) {
 			m, out := export(t, set, name)
@@ -262,13 +262,13 @@ func same(t *testing.T, got, want map[string]string) {
 }
 
 func TestOtherFoldersAreRefused(t *testing.T) {
-	set := newSet(t, allTrain, part(t))
+	set := newSet(t, allTrain, onePart(t))
 	_, out := export(t, set, "mico")
 	var other *OtherFolderError
 	if _, err := Run(t.Context(), newEnv(set, out, "webdataset")); !errors.As(err, &other) || !strings.Contains(err.Error(), "format mico") {
 		t.Errorf("an export of another format: %v", err)
 	}
-	smaller := part(t)
+	smaller := onePart(t)
 	smaller.Sources, smaller.Rows = smaller.Sources[:1], smaller.Rows[:1]
 	if _, err := Run(t.Context(), newEnv(newSet(t, allTrain, smaller), out, "mico")); !errors.As(err, &other) || !strings.Contains(err.Error(), "another set") {
 		t.Errorf("an export of another set: %v", err)
@@ -278,23 +278,6 @@ func TestOtherFoldersAreRefused(t *testing.T) {
 	}
 	if _, err := Run(t.Context(), newEnv(set, local(t), "coco")); err == nil || !strings.Contains(err.Error(), "coco") {
 		t.Errorf("no format: %v", err)
-	}
-}
-
-func TestNothingToExportIsAnError(t *testing.T) {
-	p := part(t)
-	for i := range p.Rows {
-		p.Sources[i].Texts = nil
-		p.Rows[i].Clip.Subtitles = nil
-	}
-	out := local(t)
-	_, err := Run(t.Context(), newEnv(newSet(t, allTrain, p), out, "mico"))
-	var none *NoClipsError
-	if !errors.As(err, &none) || !strings.Contains(err.Error(), "10 no caption, 1 no video, 1 video of fewer than 8 frames") {
-		t.Errorf("%v", err)
-	}
-	if got := files(t, out); len(got) != 1 {
-		t.Errorf("it leaves %v", slices.Collect(maps.Keys(got)))
 	}
 }
 

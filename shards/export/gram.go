@@ -67,6 +67,11 @@ func (f gram) take(c *clip) (p product) {
 	for _, text := range captions {
 		p.lines = append(p.lines, line{"annotations/" + c.split + ".json", jsonArray, gramRow{c.id, text, c.subtitle()}})
 	}
+	if row := newVASTRow(c); row != nil {
+		p.lines = append(p.lines, line{inSplit(vast27m, c.split), jsonArray, row})
+	} else {
+		p.notes = append(p.notes, notCaptionedThrice)
+	}
 	p.files = []file{kept("videos/"+c.id+".mp4", c.Video),
 		{"audios/" + c.id + ".mp3", func(ctx context.Context) ([]byte, error) { return f.x.mp3(ctx, c) }}}
 	if f.depth {
@@ -157,7 +162,7 @@ func (x *exporter) mp3(ctx context.Context, c *clip) (_ []byte, err error) {
 
 // finish makes a configuration for training, and for tests on validation or, where
 // there is none, on test: two sets of one name would be one to the loader.
-func (f gram) finish(lists map[string]int64) (map[string]any, error) {
+func (f gram) finish(lists map[string]int64) (files map[string]any, missing []string) {
 	source := func(split, task string) runData {
 		list := "annotations/" + split + ".json"
 		under := linked
@@ -169,7 +174,7 @@ func (f gram) finish(lists map[string]int64) (map[string]any, error) {
 			Audio: under + "audios", AudioSampleNum: 1, Task: task, Workers: 8, BatchSize: min(micoBatch, lists[list])}
 	}
 	if lists["annotations/train.json"] == 0 {
-		return nil, nil
+		return nil, []string{"no configs/gram.json: " + nothingToTrainOn}
 	}
 	train := source("train", "ret%tv%ta")
 	train.Epoch = 1

@@ -26,7 +26,9 @@ func gramAudio(t testing.TB, s *storage.Local, id string) string {
 }
 
 func TestGRAM(t *testing.T) {
-	p := part(t)
+	p := onePart(t)
+	few := p.Rows[2] // of fewer pictures than the others
+	few.Clip.Frames, few.Depth.Frames, few.Normal.Frames = few.Clip.Frames[:7], few.Depth.Frames[:7], few.Normal.Frames[:7]
 	m, out := export(t, newSet(t, allTrain, p), "gram")
 	got := files(t, out)
 	listed := map[string]bool{}
@@ -37,7 +39,7 @@ func TestGRAM(t *testing.T) {
 		}
 		listed[row["clip_id"].(string)] = true
 	}
-	without := map[string]bool{mute: true, blind: true, brief: true, tiny: true, wordless: true, talk: true, flat: true}
+	without := map[string]bool{underscore: true, mute: true, blind: true, brief: true, tiny: true, wordless: true, talk: true, flat: true}
 	for n, row := range p.Rows {
 		id := id(t, row.Clip.Key)
 		if listed[id] == without[row.Clip.Key] {
@@ -62,7 +64,16 @@ func TestGRAM(t *testing.T) {
 			t.Errorf("%s: %d samples, want %d, correlation %.2f", id, len(heard), len(want), correlation(heard, want))
 		}
 	}
-	if m.Skipped["no depth map of each picture"] != 1 || m.Skipped[noSound] != 1 || m.Skipped[shortSound] != 1 {
+	captioned := decodeJSON[[]vastRow](t, got["annotations/vast27m.train.json"])
+	if len(captioned) != len(listed) {
+		t.Errorf("%d rows with three captions, %d clips", len(captioned), len(listed))
+	}
+	for _, r := range captioned {
+		if !listed[r.ClipID] || len(r.Vision) == 0 || len(r.Audio) == 0 || r.Omni == "" {
+			t.Errorf("%+v", r)
+		}
+	}
+	if m.Skipped["no depth map of each picture"] != 2 || m.Skipped[noSound] != 1 || m.Skipped[shortSound] != 1 {
 		t.Errorf("skipped %v", m.Skipped)
 	}
 	d := decodeJSON[runConfig](t, got["configs/gram.json"]).Data.Train[0]
@@ -74,7 +85,7 @@ func TestGRAM(t *testing.T) {
 // Of sets with maps of the key frame alone there is one map a clip, and where a set
 // has no depth no clip needs it, and no path asks for it.
 func TestGRAMDepth(t *testing.T) {
-	p := part(t)
+	p := onePart(t)
 	for i := range p.Rows {
 		p.Rows[i].Depth.Frames, p.Rows[i].Normal.Frames = nil, nil
 	}

@@ -14,13 +14,21 @@ import (
 )
 
 // style is how the lines of a list are put together.
-type style struct{ head, between, tail string }
+type style string
 
-var (
-	jsonArray  = style{"[\n", ",\n", "\n]\n"}
-	jsonObject = style{"{\n", ",\n", "\n}\n"}
-	lines      = style{"", "\n", "\n"}
+const (
+	jsonArray  style = "array"
+	jsonObject style = "object"
+	astData    style = "data" // AST's array, the one member of an object
+	lines      style = "lines"
 )
+
+var styles = map[style]struct{ head, between, tail string }{
+	jsonArray:  {"[\n", ",\n", "\n]\n"},
+	jsonObject: {"{\n", ",\n", "\n}\n"},
+	astData:    {"{\"data\": [\n", ",\n", "\n]}\n"},
+	lines:      {"", "\n", "\n"},
+}
 
 // line is a line of a list.
 type line struct {
@@ -62,27 +70,28 @@ type openList struct {
 	lines int64
 }
 
-func (l *lists) add(ctx context.Context, n line) error {
-	o := l.open[n.list]
+// add adds what a part has of a list.
+func (l *lists) add(ctx context.Context, name string, p partList) error {
+	o := l.open[name]
 	if o == nil {
-		w, err := l.store.Create(ctx, n.list, storage.Replace)
+		w, err := l.store.Create(ctx, name, storage.Replace)
 		if err != nil {
 			return err
 		}
-		o = &openList{w: w, buf: bufio.NewWriter(w), style: n.style}
-		l.open[n.list] = o
+		o = &openList{w: w, buf: bufio.NewWriter(w), style: p.Style}
+		l.open[name] = o
 	}
-	text, err := n.render()
-	if err != nil {
-		return err
+	for _, text := range p.Lines {
+		between := styles[o.style].head
+		if o.lines > 0 {
+			between = styles[o.style].between
+		}
+		o.lines++
+		if _, err := o.buf.WriteString(between + text); err != nil {
+			return err
+		}
 	}
-	between := o.style.head
-	if o.lines > 0 {
-		between = o.style.between
-	}
-	o.lines++
-	_, err = o.buf.WriteString(between + text)
-	return err
+	return nil
 }
 
 // commit puts the lists in place and returns the number of lines of each.
@@ -90,7 +99,7 @@ func (l *lists) commit(ctx context.Context) (map[string]int64, error) {
 	counts := map[string]int64{}
 	for _, name := range slices.Sorted(maps.Keys(l.open)) {
 		o := l.open[name]
-		_, err := o.buf.WriteString(o.style.tail)
+		_, err := o.buf.WriteString(styles[o.style].tail)
 		if err := errors.Join(err, o.buf.Flush()); err != nil {
 			return nil, err
 		}

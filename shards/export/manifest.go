@@ -16,11 +16,12 @@ const (
 	BeganName    = "export.begun.json" // written first
 	ManifestName = "export.json"       // written last
 	clipsName    = "clips.jsonl"       // a line a clip: whose id is which key
+	FailedName   = "failed.jsonl"      // a line a clip that failed
 )
 
 // layout is raised when the same set is exported in other bytes, so that no export
 // is half of each.
-const layout = 1
+const layout = 2
 
 // identity is what an export is of. Two that agree in it have the same bytes.
 type identity struct {
@@ -45,15 +46,21 @@ type Manifest struct {
 	Micodata string `json:"micodata"` // version that wrote the set
 	Tuples   int64  `json:"tuples"`   // of the set
 	Clips    int64  `json:"clips"`    // tuples that are in the export
-	// Skipped counts the others by reason.
+	// Skipped counts by reason tuples that the format cannot take, Failed those whose
+	// media are broken.
 	Skipped map[string]int64 `json:"skipped"`
+	Failed  map[string]int64 `json:"failed"`
 	// LeftOut counts, as "list: reason", lines that a list has not although their
 	// clip is in the export.
-	LeftOut map[string]int64  `json:"left_out"`
-	Lists   map[string]int64  `json:"lists"` // lines of each
-	Files   int64             `json:"files"` // of media, or tar files
-	Bytes   int64             `json:"bytes"` // of these
+	LeftOut map[string]int64 `json:"left_out"`
+	Lists   map[string]int64 `json:"lists"` // lines of each
+	Files   int64            `json:"files"` // of media, or tar files
+	Bytes   int64            `json:"bytes"` // of these
+	// Missing says which configurations there are none of, and why.
+	Missing []string          `json:"missing,omitempty"`
 	Notes   map[string]string `json:"notes,omitempty"`
+	// Texts are the lists and configurations. The other files are named in the parts.
+	Texts []storedFile `json:"texts"`
 }
 
 // clipRow is a line of the list of clips.
@@ -73,6 +80,12 @@ func newClipRow(c *clip) clipRow {
 	return clipRow{c.id, c.Key, c.ClipID, c.split, c.SourceID, c.SourceURI, c.License, c.Start, c.End}
 }
 
+// failedRow is a line of the list of clips that failed.
+type failedRow struct {
+	Key    string `json:"key"`
+	Reason string `json:"reason"`
+}
+
 // OtherFolderError says that a folder is not this export's.
 type OtherFolderError struct{ Path, Text string }
 
@@ -80,12 +93,14 @@ func (e *OtherFolderError) Error() string { return e.Path + ": " + e.Text }
 
 // NoClipsError says that a format can take no tuple of a set.
 type NoClipsError struct {
-	Format  string
-	Skipped map[string]int64
+	Format          string
+	Skipped, Failed map[string]int64
 }
 
 func (e *NoClipsError) Error() string {
-	return fmt.Sprintf("no tuple of the set can be exported as %s: %s", e.Format, Reasons(e.Skipped))
+	counts := maps.Clone(e.Skipped)
+	maps.Copy(counts, e.Failed)
+	return fmt.Sprintf("no tuple of the set can be exported as %s: %s", e.Format, Reasons(counts))
 }
 
 // Reasons spells counts by reason, the most frequent first: "3 no caption, 1 no

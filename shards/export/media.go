@@ -20,8 +20,7 @@ import (
 	"micodata/storage"
 )
 
-// unfitError says that a blob is not what a format can take; the clip is left out
-// for that reason.
+// unfitError says that a blob is broken; for that reason its clip fails.
 type unfitError struct{ reason string }
 
 func (e *unfitError) Error() string { return e.reason }
@@ -65,6 +64,10 @@ func decodeFLAC(data []byte) (pcm []byte, rate, channels int, err error) {
 	for {
 		f, err := s.ParseNext()
 		if errors.Is(err, io.EOF) {
+			// What is cut between two frames ends as what is whole does.
+			if n := uint64(len(pcm) / 2 / channels); n == 0 || n != s.Info.NSamples && s.Info.NSamples != 0 {
+				return nil, 0, 0, errSound
+			}
 			return pcm, int(s.Info.SampleRate), channels, nil
 		}
 		if err != nil {
@@ -109,7 +112,7 @@ func (x *exporter) decodeByFFmpeg(ctx context.Context, c *clip) (pcm []byte, err
 	pcm, readErr := io.ReadAll(p.Output(0))
 	err = errors.Join(p.Wait(), readErr)
 	var exit *ffmpeg.ExitError
-	if errors.As(err, &exit) && ctx.Err() == nil {
+	if errors.As(err, &exit) && ctx.Err() == nil || err == nil && len(pcm) == 0 {
 		return nil, errSound
 	}
 	return pcm, err

@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"image"
-	"image/png"
 	"math"
 	"os/exec"
 	"testing"
@@ -59,11 +57,12 @@ func TestSoundOfEveryKind(t *testing.T) {
 		clip *clip
 		want error
 	}{
-		"24 bits":   {of("a.flac", deep), errNotPCM16},
-		"cut FLAC":  {of("a.flac", flac[:len(flac)/2]), errSound},
-		"no FLAC":   {of("a.flac", []byte("RIFF")), errSound},
-		"no MP3":    {of("a.mp3", make([]byte, 2000)), errSound},
-		"no header": {of("a.wav", make([]byte, 2000)), errSound},
+		"24 bits":              {of("a.flac", deep), errNotPCM16},
+		"cut FLAC":             {of("a.flac", flac[:len(flac)/2]), errSound},
+		"FLAC without a frame": {of("a.flac", flac[:1000]), errSound},
+		"no FLAC":              {of("a.flac", []byte("RIFF")), errSound},
+		"no MP3":               {of("a.mp3", make([]byte, 2000)), errSound},
+		"no header":            {of("a.wav", make([]byte, 2000)), errSound},
 	} {
 		if _, err := x.wav(t.Context(), c.clip); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
@@ -80,7 +79,7 @@ func pcm(wav []byte) (samples []float32) {
 
 // Without ffmpeg, what needs none is exported, and the rest says what is missing.
 func TestWithoutFFmpeg(t *testing.T) {
-	set := newSet(t, allTrain, part(t))
+	set := newSet(t, allTrain, onePart(t))
 	missing := &ffmpeg.MissingError{Tool: "ffmpeg"}
 	for format, want := range map[string]error{"mico": nil, "gram": missing} {
 		env := newEnv(set, local(t), format)
@@ -88,20 +87,5 @@ func TestWithoutFFmpeg(t *testing.T) {
 		if _, err := Run(t.Context(), env); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", format, err, want)
 		}
-	}
-}
-
-// A map that is none leaves its clip out, and all of its files.
-func TestBrokenMaps(t *testing.T) {
-	p := part(t)
-	p.Sources, p.Rows = p.Sources[:2], p.Rows[:2]
-	var gray bytes.Buffer
-	if err := png.Encode(&gray, image.NewGray(image.Rect(0, 0, testset.Width, testset.Height))); err != nil {
-		t.Fatal(err)
-	}
-	p.Rows[0].Depth.Depth.Bytes = gray.Bytes()
-	m, out := export(t, newSet(t, allTrain, p), "mico")
-	if m.Clips != 1 || m.Skipped[errDepth.reason] != 1 || exists(t, out, "videos/"+id(t, plain)+".mp4") {
-		t.Errorf("%d clips, skipped %v", m.Clips, m.Skipped)
 	}
 }

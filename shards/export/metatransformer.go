@@ -20,8 +20,6 @@ var metaSplits = map[string]struct{ video, audio string }{
 	"test":       {"video/test.csv", "audio/eval.json"},
 }
 
-var astList = style{"{\"data\": [\n", ",\n", "\n]}\n"}
-
 // astRow is a row of AST's lists.
 type astRow struct {
 	WAV    string `json:"wav"`
@@ -50,7 +48,7 @@ func (f metaTransformer) take(c *clip) (p product) {
 	if sound == "" {
 		wav := f.x.sound(c)
 		p.files = append(p.files, wav)
-		p.lines = append(p.lines, line{split.audio, astList, astRow{linked + wav.name, "/m/" + unlabelled}})
+		p.lines = append(p.lines, line{split.audio, astData, astRow{linked + wav.name, "/m/" + unlabelled}})
 	} else {
 		p.notes = append(p.notes, "audio: "+sound)
 	}
@@ -64,6 +62,6 @@ func (f metaTransformer) take(c *clip) (p product) {
 }
 
 // finish makes AST's table of classes.
-func (metaTransformer) finish(map[string]int64) (map[string]any, error) {
+func (metaTransformer) finish(map[string]int64) (map[string]any, []string) {
 	return map[string]any{"audio/class_labels_indices.csv": verbatim("index,mid,display_name\n0,/m/" + unlabelled + ",\"" + unlabelled + "\"\n")}, nil
 }

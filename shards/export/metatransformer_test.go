@@ -8,7 +8,7 @@ import (
 )
 
 func TestMetaTransformer(t *testing.T) {
-	p := part(t)
+	p := onePart(t)
 	p.Rows[4].Clip.AudioRate = 22050 // of a rate of its own
 	m, out := export(t, newSet(t, shards.Splits{Train: 0.4, Validation: 0.3, Test: 0.3}, p), "meta-transformer")
 	got := files(t, out)

@@ -174,13 +174,17 @@ func keyFrame(c *clip, depth16 bool) (files []file, geometry *geometryRow) {
 	return files, geometry
 }
 
+// nothingToTrainOn is why there is no configuration for training.
+const nothingToTrainOn = "no clip of the train split has what it trains on"
+
 // finish makes a configuration a task.
-func (f mico) finish(lists map[string]int64) (map[string]any, error) {
-	out := map[string]any{}
+func (f mico) finish(lists map[string]int64) (files map[string]any, missing []string) {
+	files = map[string]any{}
 	for _, task := range micoTasks {
 		name := "annotations/" + task.list + ".json"
 		train := inSplit(name, "train")
 		if lists[train] == 0 {
+			missing = append(missing, "no configs/"+task.name+".json: "+nothingToTrainOn)
 			continue
 		}
 		source := func(list, tasks string, training bool) runData {
@@ -204,9 +208,9 @@ func (f mico) finish(lists map[string]int64) (map[string]any, error) {
 				cfg.Data.Val = append(cfg.Data.Val, d)
 			}
 		}
-		out["configs/"+task.name+".json"] = cfg
+		files["configs/"+task.name+".json"] = cfg
 	}
-	return out, nil
+	return files, missing
 }
 
 // micoBatch is the batch size of VAST's own configurations. A list that is shorter

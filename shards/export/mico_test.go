@@ -1,6 +1,7 @@
 package export
 
 import (
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -63,7 +64,7 @@ func annotations(t testing.TB, text string) map[string][]string {
 }
 
 func TestMiCo(t *testing.T) {
-	p := part(t)
+	p := onePart(t)
 	m, out := export(t, newSet(t, allTrain, p), "mico")
 	got := files(t, out)
 
@@ -142,8 +143,18 @@ func TestMiCo(t *testing.T) {
 	}
 }
 
+// checkDefaults makes sure that a configuration names its defaults as they are found
+// from the trainer's folder, and sets nothing that belongs to a checkpoint.
+func checkDefaults(t testing.TB, cfg map[string]map[string]any) {
+	t.Helper()
+	if cfg["run_cfg"]["default"] != "caption_config/default_run_cfg.json" ||
+		!maps.Equal(cfg["model_cfg"], map[string]any{"default": "caption_config/default_model_cfg.json"}) {
+		t.Errorf("run %v, model %v", cfg["run_cfg"], cfg["model_cfg"])
+	}
+}
+
 func TestMiCoConfigs(t *testing.T) {
-	_, out := export(t, newSet(t, shards.Splits{Train: 0.4, Validation: 0.3, Test: 0.3}, part(t)), "mico")
+	_, out := export(t, newSet(t, shards.Splits{Train: 0.4, Validation: 0.3, Test: 0.3}, onePart(t)), "mico")
 	got := files(t, out)
 	for _, task := range []string{"tv", "ta", "tva", "tvas"} {
 		cfg := decodeJSON[map[string]map[string]any](t, got["configs/"+task+".json"])
@@ -152,12 +163,22 @@ func TestMiCoConfigs(t *testing.T) {
 		if len(train) != 1 || len(val) != 2 {
 			t.Fatalf("%s: %v", task, cfg)
 		}
+		checkDefaults(t, cfg)
 		for i, one := range append(train, val...) {
 			d := one.(map[string]any)
 			list := strings.TrimPrefix(d["txt"].(string), linked)
 			rows := decodeJSON[[]micoRow](t, got[list])
 			if len(rows) == 0 || d["training"] != (i == 0) || d["batch_size"].(float64) > float64(len(rows)) {
 				t.Errorf("%s: %v of %d rows", task, d, len(rows))
+			}
+			// The loader replaces these anywhere in a path, and reads a name as a key of its own.
+			for _, name := range []string{"vision", "audio"} {
+				if path, _ := d[name].(string); strings.Contains(path, "wav") || strings.Contains(path, ".") {
+					t.Errorf("%s: %s", task, path)
+				}
+			}
+			if _, ok := d["vision"]; ok && d["vision_format"] != "video_rawvideo" || d["type"] != "annoindexed" {
+				t.Errorf("%s: %v", task, d)
 			}
 			seen := map[string]bool{}
 			for _, r := range rows {

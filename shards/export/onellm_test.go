@@ -1,6 +1,7 @@
 package export
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,10 +10,37 @@ import (
 )
 
 func TestOneLLM(t *testing.T) {
-	p := part(t)
+	p := onePart(t)
 	p.Rows[0].Normal = &dataset.Normal{Key: plain, Outcome: dataset.Outcome{Status: dataset.Failed, Class: dataset.Labeler}}
 	m, out := export(t, newSet(t, allTrain, p), "onellm")
 	got := files(t, out)
+	for name, want := range map[string]struct {
+		rows   int
+		folder string
+		of     func(testset.Row) string
+	}{
+		"image": {10, "images/", func(r testset.Row) string { return string(r.Clip.Image.Bytes) }},
+		"video": {8, "videos/", func(r testset.Row) string { return string(r.Clip.Video.Bytes) }},
+		"audio": {8, "audios/", nil},
+	} {
+		rows := decodeJSON[[]oneLLMRow](t, got["annotations/"+name+".train.json"])
+		if len(rows) != want.rows {
+			t.Errorf("%d rows of %s, want %d", len(rows), name, want.rows)
+		}
+		for _, r := range rows {
+			data, ok := strings.CutPrefix(r.Image, linked+want.folder+r.ID)
+			clip := p.Rows[slices.IndexFunc(p.Rows, func(row testset.Row) bool { return id(t, row.Clip.Key) == r.ID })]
+			if text := got[strings.TrimPrefix(r.Image, linked)]; !ok || text == "" || want.of != nil && text != want.of(clip) {
+				t.Errorf("%s: %s is missing, or another's (%s)", name, r.Image, data)
+			} else if want.of == nil {
+				sameSound(t, "a.wav", text, clip.Clip.Audio.Bytes)
+			}
+			said := map[string]string{"image": "seen in ", "video": "seen in ", "audio": "heard in "}[name]
+			if c := r.Conversations; r.DepthImage+r.NormalImage != "" || len(c) != 2 || c[0].From != "human" || !strings.HasSuffix(c[0].Value, " "+name+".") || c[1].From != "gpt" || !strings.HasPrefix(c[1].Value, said) {
+				t.Errorf("%s: %+v", name, r)
+			}
+		}
+	}
 	for name, want := range map[string]int{"depth": 9, "normal": 8} {
 		rows := decodeJSON[[]oneLLMRow](t, got["annotations/"+name+".train.json"])
 		if len(rows) != want {
@@ -36,7 +64,7 @@ func TestOneLLM(t *testing.T) {
 		}
 	}
 	checkTwin(t, got["depth/"+id(t, dotted)+".png"], testset.DepthPNG(testset.Width, testset.Height, 1))
-	if m.LeftOut["normal: no map"] != 1 || m.Skipped["no depth or normal map"] != 1 || m.Skipped[noCaption] != 2 {
+	if m.LeftOut["normal: no map"] != 2 || m.LeftOut["audio: "+shortSound] != 1 || m.Skipped[noCaptioned] != 2 {
 		t.Errorf("left out %v, skipped %v", m.LeftOut, m.Skipped)
 	}
 	for name := range got {

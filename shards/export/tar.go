@@ -5,7 +5,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"io/fs"
 	"path"
 	"strings"
 
@@ -16,9 +15,8 @@ import (
 func tarName(shard string) string { return strings.TrimSuffix(path.Base(shard), ".parquet") + ".tar" }
 
 // sink puts the files of a shard's clips into a tar file. It does nothing where the
-// format has none, and where the tar file is there already.
+// format has none.
 type sink struct {
-	x       *exporter
 	members bool // it has some
 	object  storage.Writer
 	bytes   int64 // written to object
@@ -28,17 +26,9 @@ type sink struct {
 
 // newSink opens the tar file of a shard.
 func (x *exporter) newSink(ctx context.Context, shard string) (*sink, error) {
-	s := &sink{x: x}
+	s := &sink{}
 	if !x.tars {
 		return s, nil
-	}
-	switch info, err := x.Out.Stat(ctx, tarName(shard)); {
-	case err == nil:
-		x.count(info.Size)
-		s.members = true
-		return s, nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
 	}
 	var err error
 	if s.object, err = x.Out.Create(ctx, tarName(shard), storage.Replace); err != nil {
@@ -73,20 +63,16 @@ func (s *sink) add(m made) error {
 	return nil
 }
 
-// commit puts a tar file that has members in place.
-func (s *sink) commit(ctx context.Context) error {
-	if s.tar == nil || !s.members {
-		return nil
+// commit puts a tar file that has members in place, and tells whether there is one.
+func (s *sink) commit(ctx context.Context) (there bool, err error) {
+	if !s.members {
+		return false, nil
 	}
 	if err := errors.Join(s.tar.Close(), s.buf.Flush()); err != nil {
-		return err
+		return false, err
 	}
-	s.x.count(s.bytes)
-	return s.object.Commit(ctx)
+	return true, s.object.Commit(ctx)
 }
-
-// there tells whether the shard has a tar file in the end.
-func (s *sink) there() bool { return s.x.tars && s.members }
 
 func (s *sink) abort() {
 	if s.object != nil {

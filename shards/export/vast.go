@@ -43,19 +43,29 @@ func (f vast) take(c *clip) (p product) {
 	if sound == "" {
 		p.lines = append(p.lines, line{metaAudio, jsonArray, micoRow{VideoID: c.id, Subtitle: c.subtitle()}})
 	}
-	omni, seen, heard := c.captions("omni", "imported"), c.captions("vision"), c.captions("audio")
-	switch {
+	switch row := newVASTRow(c); {
 	case video != "":
 		p.notes = append(p.notes, "vast27m: "+video)
 	case sound != "":
 		p.notes = append(p.notes, "vast27m: "+sound)
-	case omni == nil || seen == nil || heard == nil:
-		p.notes = append(p.notes, "vast27m: no omni, vision and audio captions")
+	case row == nil:
+		p.notes = append(p.notes, notCaptionedThrice)
 	default:
-		p.lines = append(p.lines, line{inSplit(vast27m, c.split), jsonArray,
-			vastRow{c.id, [2]string{clock(c.Start), clock(c.End)}, c.SourceURI, seen, heard, c.subtitle(), omni[0]}})
+		p.lines = append(p.lines, line{inSplit(vast27m, c.split), jsonArray, row})
 	}
 	return p
+}
+
+const notCaptionedThrice = "vast27m: no omni, vision and audio captions"
+
+// newVASTRow is a clip's row, nil if it has not all three captions: the loaders look
+// at the first row of a batch alone for what all have.
+func newVASTRow(c *clip) *vastRow {
+	omni, seen, heard := c.captions("omni", "imported"), c.captions("vision"), c.captions("audio")
+	if omni == nil || seen == nil || heard == nil {
+		return nil
+	}
+	return &vastRow{c.id, [2]string{clock(c.Start), clock(c.End)}, c.SourceURI, seen, heard, c.subtitle(), omni[0]}
 }
 
 // clock writes seconds as HH:MM:SS.mmm.
@@ -65,18 +75,22 @@ func clock(seconds float64) string {
 }
 
 // finish makes configurations for the two captioners.
-func (vast) finish(lists map[string]int64) (map[string]any, error) {
-	out := map[string]any{}
+func (vast) finish(lists map[string]int64) (files map[string]any, missing []string) {
+	files = map[string]any{}
 	d := runData{Type: "annoindexed", Name: "micodata", Workers: 8, BatchSize: micoBatch}
 	if lists[metaVision] > 0 {
 		d := d
 		d.Txt, d.Vision, d.VisionFormat, d.VisionSampleNum, d.Task = linked+metaVision, linked+"videos", "video_rawvideo", minFrames, "cap%tv"
-		out["configs/caption-vision.json"] = newTestConfig(d)
+		files["configs/caption-vision.json"] = newTestConfig(d)
+	} else {
+		missing = append(missing, "no configs/caption-vision.json: no clip has a video for it")
 	}
 	if lists[metaAudio] > 0 {
 		d := d
 		d.Txt, d.Audio, d.AudioSampleNum, d.Task = linked+metaAudio, linked+"audios", 3, "cap%ta"
-		out["configs/caption-audio.json"] = newTestConfig(d)
+		files["configs/caption-audio.json"] = newTestConfig(d)
+	} else {
+		missing = append(missing, "no configs/caption-audio.json: no clip has a sound for it")
 	}
-	return out, nil
+	return files, missing
 }

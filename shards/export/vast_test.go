@@ -5,7 +5,8 @@ import (
 )
 
 func TestVAST(t *testing.T) {
-	p := part(t)
+	p := onePart(t)
+	p.Sources[2].Texts = p.Sources[2].Texts[:4] // all but what is heard
 	p.Rows[1].Clip.Start, p.Rows[1].Clip.End = 3723.4996, 3725.4996
 	m, out := export(t, newSet(t, allTrain, p), "vast")
 	got := files(t, out)
@@ -31,7 +32,7 @@ func TestVAST(t *testing.T) {
 		}
 	}
 	rows := decodeJSON[[]vastRow](t, got["annotations/vast27m.train.json"])
-	if len(rows) != 6 || m.LeftOut["vast27m: no omni, vision and audio captions"] != 2 {
+	if len(rows) != 5 || m.LeftOut[notCaptionedThrice] != 3 {
 		t.Fatalf("%d rows; left out %v", len(rows), m.LeftOut)
 	}
 	r := rows[1]
@@ -44,5 +45,6 @@ func TestVAST(t *testing.T) {
 		if cfg.Run["mode"] != "testing" || len(cfg.Data.Val) != 1 || len(cfg.Data.Train) != 0 || cfg.Data.Val[0].Training {
 			t.Errorf("%s: %+v", name, cfg)
 		}
+		checkDefaults(t, decodeJSON[map[string]map[string]any](t, got["configs/caption-"+name+".json"]))
 	}
 }

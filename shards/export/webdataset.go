@@ -19,6 +19,7 @@ var memberNotes = map[string]string{
 	".jpg":        "the key frame",
 	".flac":       "the sound, as the set has it (.wav or .mp3 in sets made so)",
 	".depth.png":  "8-bit RGB of the key frame's size, its channels alike: 0 is near, 255 far, of the range min to max in the .json",
+	".depth16":    "the same as a 16-bit gray PNG, lossless: value = min + v/65535*(max-min). Without .png at its end, at which webdataset's decoders would make 8 bits of it",
 	".normal.png": "8-bit RGB: n = 2v/255-1, unit length, x right, y down, z forward",
 	".txt":        "the caption to train with; may be empty",
 	".json":       "all columns without media",
@@ -126,6 +127,7 @@ func (webDataset) take(c *clip) (p product) {
 	}
 	if c.Depth.Bytes != nil {
 		member(".depth.png", func(context.Context) ([]byte, error) { return gray8(c.Depth.Bytes) })
+		p.files = append(p.files, kept(c.id+".depth16", c.Depth))
 	}
 	if c.Normal.Bytes != nil {
 		p.files = append(p.files, kept(c.id+".normal.png", c.Normal))
@@ -140,10 +142,10 @@ func (webDataset) take(c *clip) (p product) {
 
 // finish makes a configuration for MiCo's loader of tar files ("srcindexed"). It
 // never ends, so that it has steps and no epochs, and tests nothing.
-func (webDataset) finish(lists map[string]int64) (map[string]any, error) {
+func (webDataset) finish(lists map[string]int64) (files map[string]any, missing []string) {
 	train := inSplit(tarsName, "train")
 	if lists[train] == 0 || lists[captionsName] == 0 {
-		return nil, nil
+		return nil, []string{"no configs/srcindexed.json: " + nothingToTrainOn}
 	}
 	cfg := newRunConfig(runData{Type: "srcindexed", Training: true, Name: "micodata", Txt: linked + captionsName, TxtFormat: "json",
 		Vision: linked + train, VisionFormat: "video_rawvideo", VisionSampleNum: minFrames, VisionTransforms: "none",

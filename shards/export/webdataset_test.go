@@ -50,7 +50,7 @@ func samples(t testing.TB, data string) (keys []string, out map[string]map[strin
 }
 
 func TestWebDataset(t *testing.T) {
-	p := part(t)
+	p := onePart(t)
 	last := p.Rows[11].Clip // now with neither video nor image
 	last.Video, last.Image = table.Blob{}, table.Blob{}
 	m, out := export(t, newSet(t, allTrain, p), "webdataset")
@@ -69,6 +69,9 @@ func TestWebDataset(t *testing.T) {
 			t.Errorf("%s: the media are others", row.Clip.Key)
 		}
 		checkTwin(t, c["depth.png"], testset.DepthPNG(testset.Width, testset.Height, i%2))
+		if c["depth16"] != string(testset.DepthPNG(testset.Width, testset.Height, i%2)) {
+			t.Errorf("%s: the lossless depth is another", row.Clip.Key)
+		}
 		rgb(t, c["normal.png"])
 		s := decodeJSON[sample](t, c["json"])
 		if s.Key != row.Clip.Key || s.ID != id(t, row.Clip.Key) || s.Text != c["txt"] || s.Depth.Model != "ramp" {
@@ -84,12 +87,15 @@ func TestWebDataset(t *testing.T) {
 	}
 	if cfg := decodeJSON[runConfig](t, got["configs/srcindexed.json"]); cfg.Data.Train[0].Vision != "datasets/micodata/tars.train.json" {
 		t.Errorf("%+v", cfg)
+	} else if d := cfg.Data.Train[0]; d.Type != "srcindexed" || d.TxtFormat != "json" || d.Txt != linked+captionsName || d.Steps < 1 || d.Epoch != 0 ||
+		d.Audio != "" || d.Name == "laion400m" || len(cfg.Data.Val) > 0 {
+		t.Errorf("no epochs, no sound, no tests, captions from a table: %+v", d)
 	}
 }
 
 // Splits do not mix, and a shard of which nothing is taken has no tar file.
 func TestWebDatasetSplits(t *testing.T) {
-	m, out := export(t, newSet(t, shards.Splits{Train: 0.4, Validation: 0.3, Test: 0.3}, part(t)), "webdataset")
+	m, out := export(t, newSet(t, shards.Splits{Train: 0.4, Validation: 0.3, Test: 0.3}, onePart(t)), "webdataset")
 	got := files(t, out)
 	n := 0
 	for _, split := range []string{"train", "validation", "test"} {

@@ -176,8 +176,8 @@ def check_duckdb(location, manifest, index):
     got = db.sql(f"SELECT key FROM tuples WHERE brightness >= {median!r} AND duration > 0 ORDER BY key").fetchall()
     want = sorted(r["key"] for r in index.values() if r["brightness"] >= median)
     same("filtered keys", [r[0] for r in got], want)
-    sizes = dict(db.sql("SELECT key, octet_length(video.bytes) FROM tuples").fetchall())
-    same("videos", sizes, {k: r["video_size"] for k, r in index.items()})
+    wrong = db.sql("SELECT count(*) FROM tuples JOIN places USING (key) WHERE octet_length(video.bytes) IS DISTINCT FROM video_size").fetchall()
+    same("videos of other lengths than the index has", wrong, [(0,)])
     return f"{n} tuples, {len(got)} of them by a filter, video lengths"
 
 
@@ -189,6 +189,8 @@ def check_polars(location, manifest, index):
     got = polars_read.scan(location).select("key", "text", "frame_count", pl.col("captions").list.len().alias("n"),
                                             pl.col("depth").struct.field("bytes").bin.size().alias("depth_size")).collect()
     same("rows", len(got), manifest["tuples"])
+    same("bytes of video by the index", polars_read.index(location).select("video_size").collect()["video_size"].sum(),
+         sum(r["video_size"] or 0 for r in index.values()))
     for row in got.to_dicts():
         want = index[row["key"]]
         same("row", (row["text"], row["frame_count"], row["n"], row["depth_size"]),
@@ -230,8 +232,9 @@ def check_datasets(location, manifest, index, decode=False):
             same(f"keys, streaming={streaming}", len(keys), n)
             same(f"keys, streaming={streaming}", len(set(keys)), n)
     if "://" not in location:
-        card = datasets.load_dataset(location)  # by the card's YAML header
-        same("splits of the card", {k: len(v) for k, v in card.items()}, manifest["splits"])
+        with tempfile.TemporaryDirectory() as cache:  # its own takes folders of one name for one set
+            card = datasets.load_dataset(location, cache_dir=cache)  # by the card's YAML header
+            same("splits of the card", {k: len(v) for k, v in card.items()}, {k: n for k, n in manifest["splits"].items() if n})
     return f"{manifest['tuples']} tuples loaded and streamed, {pictures} pictures decoded, video and sound {'decoded' if decode else 'typed'}"
 
 
@@ -261,9 +264,8 @@ def check_row(row, want, decode):
 
 def check_maps(picture, want):
     """The maps of a key frame or a frame are there where the index has them, and of its size."""
-    picture["image"].load()
-    n = 1
-    for name, mode in (("depth", "I;16"), ("normal", "RGB")):
+    n = 0
+    for name, mode in (("image", "RGB"), ("depth", "I;16"), ("normal", "RGB")):
         got = picture[name]
         same(f"{name} is null", got is None, want[name + "_size"] is None)
         if got is not None:
@@ -287,7 +289,9 @@ class Bytes:
 
 
 def check_torch(location, manifest, index):
-    """Workers read every tuple once an epoch and what they read is the tuple's; ranks share; a network trains."""
+    """Workers read every tuple once an epoch and what they read is the tuple's; ranks share evenly; a network trains."""
+    import pickle
+
     import one_clip
     import torch_train
 
@@ -299,8 +303,19 @@ def check_torch(location, manifest, index):
             same(f"keys by {by}", sorted(order), want)
         same("both epochs have one order", orders[0] == orders[1], False)
         same("losses are finite", all(math.isfinite(loss) for *_, loss in steps), True)
-        ranks = [list(torch_train.Tuples(location, Bytes(), by=by, rank=rank, world=2)) for rank in (0, 1)]
-        same(f"keys of two ranks by {by}", sorted(row["key"] for rank in ranks for row in rank), want)
+        with tempfile.TemporaryDirectory() as scratch:
+            for world in (2, 3):
+                data = [torch_train.Tuples(location, Bytes(), scratch, by=by, rank=rank, world=world) for rank in range(world)]
+                ranks = [list(rank) for rank in data]
+                keys = [row["key"] for rank in ranks for row in rank]
+                same(f"tuples of {world} ranks by {by}", [len(rank) for rank in ranks], [len(want) // world] * world)
+                same(f"lengths of {world} ranks by {by}", [len(rank) for rank in data], [len(want) // world] * world)
+                same(f"keys of {world} ranks by {by} occur once", len(set(keys) & set(want)), len(want) // world * world)
+            ranks = [list(torch_train.Tuples(location, Bytes(), scratch, by=by))]
+            same("a worker gets little", len(pickle.dumps(data[0])) < 2000 + 8 * len(data[0].counts) + 100 * len(data[0].shards), True)
+        same(f"keys of one rank by {by}", sorted(row["key"] for row in ranks[0]), want)
+        for row in ranks[0]:
+            same(f"text of {row['key']} by {by}", row["text"], index[row["key"]]["text"])
         for row in ranks[0][:3]:
             for m in MAPS:
                 same(f"{m} of {row['key']} by {by}", row[m] == one_clip.fetch(location, row["key"], m), True)
@@ -308,7 +323,49 @@ def check_torch(location, manifest, index):
             image, depth, normal = torch_train.decode(row)
             same("sizes", (depth.shape[1:], normal.shape[1:]), (image.shape[1:],) * 2)
             same("normals have unit length", abs(normal.norm(dim=0) - 1).mean().item() < 0.02, True)
-    return f"{len(want)} tuples, once in each of 2 epochs by 2 workers, by row groups and by ranges; a network trained"
+    return f"{len(want)} tuples, once in each of 2 epochs by 2 workers, by row groups and by ranges, shared evenly by ranks; a network trained"
+
+
+def check_open_shards():
+    """Of a set of many shards few are open at once, and a row group that lies in two batches of the index is one."""
+    import weakref
+
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    import torch_train
+
+    class File:
+        def read_at(self, size, offset):
+            return b"x" * size
+
+    class Files:
+        alive, most = weakref.WeakSet(), 0
+
+        def open_input_file(self, path):
+            f = File()
+            self.alive.add(f)
+            self.most = max(self.most, len(self.alive))
+            return f
+
+    shards, groups, rows = 500, 2, 150
+    n = shards * groups * rows
+    numbers = np.arange(n)
+    meta = pa.array([{"model": "", "weights_sha256": "", "kind": "", "min": 0.0, "max": 1.0}]).take(pa.array(np.zeros(n, np.int32)))
+    table = pa.table({"key": numbers.astype(str), "text": [""] * n, "depth_meta": meta,
+                      "shard": [f"data/train-{i // groups // rows:05}.parquet" for i in numbers],
+                      "row_group": (numbers // rows % groups).astype(np.int32), "row": numbers % (groups * rows),
+                      "image_offset": numbers, "image_size": np.ones(n, np.int64)})
+    with tempfile.TemporaryDirectory() as folder:
+        pq.write_table(table, os.path.join(folder, "index.parquet"))
+        data = torch_train.Tuples(folder, Bytes(), folder, modalities=["image"], by="range")
+        same("tuples of row groups", (len(data.counts), set(data.counts.tolist())), (shards * groups, {rows}))
+        files = Files()
+        with pa.memory_map(data.index) as f:
+            read = sum(1 for _ in data.blobs(files, "", pa.ipc.open_file(f).read_all(), 0, 3000))
+        same("tuples read", read, 3000)
+        same(f"shards open at once: {files.most}", files.most <= torch_train.OPEN_SHARDS + 16, True)
+    return f"3000 tuples of {shards} shards in random order, {files.most} of them open at once"
 
 
 def check_crops():
@@ -387,10 +444,12 @@ def main():
         try:
             if args.full:
                 print(f"torch_train {version('torch')}: {check_crops()}")
+                print(f"torch_train {version('torch')}: {check_open_shards()}")
             with s3.serve(args.folder, os.path.join(scratch, "s3")):
                 for name in args.sets:
                     check(os.path.join(args.folder, name), name, checks)
-                run_examples(args.folder, args.sets[0], checks[1:])
+                for name in args.sets:
+                    run_examples(args.folder, name, checks[1:])
         except AssertionError as e:
             print(e, file=sys.stderr)
             return 1
@@ -401,6 +460,8 @@ def run_examples(folder, name, checks):
     """The examples also run as programs, as a user would start them."""
     ran = []
     for reader, _, _, remote in checks:
+        if reader == "torch_train" and not trainable(os.path.join(folder, name)):
+            continue
         location = "s3://" + name if remote else os.path.join(folder, name)
         args = [location]
         if reader == "one_clip":
@@ -413,7 +474,14 @@ def run_examples(folder, name, checks):
         same(f"exit status of {reader}.py, which said {done.stdout}", done.returncode, 0)
         same(f"{reader}.py says something", done.stdout.strip() != "", True)
         ran.append(reader + ".py")
-    print("as programs: " + " ".join(ran))
+    print(f"as programs on {name}: " + " ".join(ran))
+
+
+def trainable(folder):
+    """Whether a set has maps to train on."""
+    import pyarrow.parquet as pq
+
+    return pq.read_table(os.path.join(folder, "index.parquet"), columns=["depth_size"])["depth_size"].null_count == 0
 
 
 def check(folder, name, checks):
@@ -425,6 +493,8 @@ def check(folder, name, checks):
     index = {row["key"]: row for row in pq.read_table(os.path.join(folder, "index.parquet")).to_pylist()}
     same("index rows", len(index), manifest["tuples"])
     for reader, module, run, remote in checks:
+        if reader == "torch_train" and not trainable(folder):
+            continue
         for location in [folder, "s3://" + name][: 2 if remote else 1]:
             try:
                 said = run(location, manifest, index)

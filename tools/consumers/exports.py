@@ -9,6 +9,7 @@ the first thing that is not as a loader wants it.
 """
 
 import glob
+import io
 import json
 import os
 import sys
@@ -120,8 +121,17 @@ def check_gram(folder):
 
 
 def check_onellm(folder):
-    """Pairs of pictures, opened and resized as load_rgbx does."""
+    """Pictures and videos, and pairs of pictures, opened and resized as load_rgbx does."""
     n = 0
+    for name in ("image", "video"):
+        for row in read(folder, f"annotations/{name}.train.json"):
+            same("keys", sorted(row), ["conversations", "id", "image"])
+            path = local(folder, row["image"])
+            if name == "image":
+                Image.open(path).convert("RGB")
+            else:
+                same("video " + path, open(path, "rb").read(12)[4:8], b"ftyp")
+            n += 1
     for name in ("depth", "normal"):
         for row in read(folder, f"annotations/{name}.train.json"):
             same("one map a row", ("depth_image" in row, "normal_image" in row), (name == "depth", name == "normal"))
@@ -130,7 +140,7 @@ def check_onellm(folder):
             same("roles", [t["from"] for t in row["conversations"]], ["human", "gpt"])
             n += 1
     same("some rows", n > 0, True)
-    return f"{n} pairs of pictures"
+    return f"{n} pictures, videos and pairs of pictures"
 
 
 def check_meta_transformer(folder):
@@ -169,6 +179,8 @@ def check_webdataset(folder):
             same("video", s["mp4"][4:8], b"ftyp")
             same("size of depth", s["depth.png"].size, s["jpg"].size)
             same("size of normals", s["normal.png"].size, s["jpg"].size)
+            full = np.asarray(Image.open(io.BytesIO(s["depth16"]))).astype(np.float64)
+            same("levels of depth", np.array_equal(np.asarray(s["depth.png"])[:, :, 0], np.rint(full / 257)), True)
             same("white depth", np.asarray(s["depth.png"]).min() < 255, True)
             same("caption", captions.get(s["__key__"], "") != "", s["txt"] != "")
             n += 1

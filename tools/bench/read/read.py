@@ -34,6 +34,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "..", "consumers"), os.path.join(HERE, "..", "..", "..", "examples")]
 
+import numpy as np  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 import s3  # noqa: E402
 import torch  # noqa: E402
@@ -100,7 +101,7 @@ class Sizes:
 class Files(torch_train.Tuples):
     """Loose files in random order, as many tuples ahead as with ranges."""
 
-    def blobs(self, fs, root, units, ahead=8):
+    def blobs(self, fs, root, index, begin, end, ahead=8):
         _, files = torch_train.open_set(FILES)
 
         def get(name):
@@ -112,8 +113,8 @@ class Files(torch_train.Tuples):
 
         with concurrent.futures.ThreadPoolExecutor(ahead) as pool:
             waiting = collections.deque()
-            for (row,) in units:
-                waiting.append(pool.submit(fetch, row))
+            for at in np.random.default_rng([self.seed, self.epoch]).permutation(int(self.counts.sum()))[begin:end]:
+                waiting.append(pool.submit(fetch, self.scalars(index, at)))
                 if len(waiting) > ahead:
                     yield waiting.popleft().result()
             while waiting:
@@ -149,14 +150,14 @@ class Tars(torch.utils.data.IterableDataset):
 
 def measure(way, job, tars, server, log, result):
     """Reads one epoch to warm up and others to measure, in a process of its own."""
-    modalities = JOBS[job]
+    modalities, scratch = JOBS[job], os.path.dirname(result)
     transform = torch_train.Transform(128) if job == "training" else Sizes(modalities)
     if way == "webdataset":
         data = Tars(tars, transform, modalities)
     elif way == "files":
-        data = Files(SET, transform, modalities, by="range")
+        data = Files(SET, transform, scratch, modalities, by="range")
     else:
-        data = torch_train.Tuples(SET, transform, modalities, by=way)
+        data = torch_train.Tuples(SET, transform, scratch, modalities, by=way)
     torch.set_num_threads(1)  # two workers and this process share the machine
     net = torch_train.network()
     optimizer = torch.optim.Adam(net.parameters(), 1e-3)
