@@ -28,6 +28,16 @@ func countRequests(s storage.Store) *requests {
 }
 
 func (r *requests) Open(ctx context.Context, name string) (storage.Object, error) {
+	r.ask(name)
+	return r.Store.Open(ctx, name)
+}
+
+func (r *requests) ReadRange(ctx context.Context, name string, off, size int64) ([]byte, error) {
+	r.ask(name)
+	return r.Store.ReadRange(ctx, name, off, size)
+}
+
+func (r *requests) ask(name string) {
 	r.mu.Lock()
 	r.opens[name]++
 	r.pending++
@@ -37,7 +47,6 @@ func (r *requests) Open(ctx context.Context, name string) (storage.Object, error
 	r.mu.Lock()
 	r.pending--
 	r.mu.Unlock()
-	return r.Store.Open(ctx, name)
 }
 
 func (r *requests) Stat(ctx context.Context, name string) (storage.Info, error) {

@@ -142,6 +142,12 @@ func (c *readCounter) Open(ctx context.Context, name string) (storage.Object, er
 	return &countedObject{o, c}, err
 }
 
+func (c *readCounter) ReadRange(ctx context.Context, name string, off, size int64) ([]byte, error) {
+	data, err := c.Store.ReadRange(ctx, name, off, size)
+	c.bytes.Add(int64(len(data)))
+	return data, err
+}
+
 type countedObject struct {
 	storage.Object
 	c *readCounter
