@@ -70,7 +70,11 @@ func replaceShard(ctx context.Context, s storage.Store, m *Manifest, rows []*Tup
 	}
 	defer object.Abort()
 	schema := NewTupleSchema(m.AudioRate)
-	w := schema.NewWriter(object, table.WriterOptions{RowGroupBytes: m.Settings.RowGroupBytes, Metadata: []table.KeyValue{{Key: metaFingerprint, Value: m.Fingerprint}, {Key: metaPlan, Value: "x"}}})
+	plan, err := planOf(ctx, s, schema, m.Shards[0].Name)
+	if err != nil {
+		return err
+	}
+	w := schema.NewWriter(object, table.WriterOptions{RowGroupBytes: m.Settings.RowGroupBytes, Metadata: []table.KeyValue{{Key: metaFingerprint, Value: m.Fingerprint}, {Key: metaPlan, Value: plan}}})
 	for _, r := range rows {
 		if err := w.Write(r); err != nil {
 			return err
@@ -82,15 +86,30 @@ func replaceShard(ctx context.Context, s storage.Store, m *Manifest, rows []*Tup
 	if err := object.Commit(ctx); err != nil {
 		return err
 	}
-	p := &shardPlan{Split: Train, Total: 1, Rows: int64(len(rows)), Digest: "x"}
+	p := &shardPlan{Split: Train, Total: 1, Rows: int64(len(rows)), Digest: plan}
 	if m.Shards[0], err = describeShard(ctx, s, schema, p, ""); err != nil {
 		return err
 	}
-	m.Tuples, m.Bytes, m.Splits = int64(len(rows)), m.Shards[0].Bytes, map[string]int64{Train: int64(len(rows))}
-	if err := writeIndex(ctx, s, m, func(*IndexRow) {}); err != nil {
+	var n tally
+	if err := writeIndex(ctx, s, m, func(x *IndexRow) { n.add(Train, &x.Tuple) }); err != nil {
 		return err
 	}
+	m.Tuples, m.Bytes, m.Splits, m.Sources, m.Seconds, m.Missing = n.tuples, m.Shards[0].Bytes, n.splits, n.sources.n, n.seconds, n.missing
 	return m.save(ctx, s)
+}
+
+// planOf is what a shard says it was written by.
+func planOf(ctx context.Context, s storage.Store, schema *table.Schema[Tuple], name string) (string, error) {
+	o, err := s.Open(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	defer o.Close()
+	r, err := schema.NewReader(o, table.ReaderOptions{})
+	if err != nil {
+		return "", err
+	}
+	return r.Metadata(metaPlan), nil
 }
 
 // corruption is what verify must find in a tuple.
@@ -214,6 +233,19 @@ func findsCorruptions(t *testing.T, corruptions []corruption, row func(testset.R
 	}
 }
 
+// recount changes the manifest.
+func recount(t *testing.T, s storage.Store, change func(*Manifest)) {
+	t.Helper()
+	m, err := ReadManifest(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(m)
+	if err := m.save(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestVerifyFindsCorruptSets(t *testing.T) {
 	name := "data/train-00000-of-00001.parquet"
 	flip := func(t *testing.T, s storage.Store, object string, at func([]byte) int) {
@@ -223,6 +255,9 @@ func TestVerifyFindsCorruptSets(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	env := newEnv(t, parts(t)[:1])
+	write(t, env)
+	good := files(t, env.Out)
 	middle := func(b []byte) int { return len(b) / 2 }
 	for _, c := range []struct {
 		name, want string
@@ -231,10 +266,52 @@ func TestVerifyFindsCorruptSets(t *testing.T) {
 		{"repeated key", "unique keys: the key is also in", func(t *testing.T, s storage.Store) {
 			rewrite(t, s, func(r []*Tuple) []*Tuple { return append(r, r[0]) })
 		}},
-		{"dropped row", "the manifest says", func(t *testing.T, s storage.Store) {
-			_, before := tuples(t, s)
+		{"dropped row", "2 clips became tuples, and there are 1", func(t *testing.T, s storage.Store) {
 			rewrite(t, s, func(r []*Tuple) []*Tuple { return r[1:] })
-			if err := before.save(t.Context(), s); err != nil {
+		}},
+		{"dropped row that is said to be left out", "1 clips were left out, and no setting, exclusion or note says why", func(t *testing.T, s storage.Store) {
+			rewrite(t, s, func(r []*Tuple) []*Tuple { return r[1:] })
+			recount(t, s, func(m *Manifest) {
+				c := m.Counts[StageShard]
+				c.OK, c.Skipped, c.Classes = c.OK-1, 1, map[dataset.Class]int64{dataset.Policy: 1}
+				m.Counts[StageShard] = c
+			})
+		}},
+		{"dropped row that is said to have failed", "plan", func(t *testing.T, s storage.Store) {
+			rewrite(t, s, func(r []*Tuple) []*Tuple { return r[1:] })
+			recount(t, s, func(m *Manifest) {
+				for _, stage := range []string{dataset.StageExtract, StageShard, dataset.StageDepth, dataset.StageNormal} {
+					c := m.Counts[stage]
+					c.Rows, c.OK = c.Rows-1, c.OK-1
+					m.Counts[stage] = c
+				}
+			})
+		}},
+		{"row of an index without a shard", "has a row of no shard", func(t *testing.T, s storage.Store) {
+			_, m := tuples(t, s)
+			rewrite(t, s, func(r []*Tuple) []*Tuple { return append(r, r[0]) })
+			_, longer := tuples(t, s)
+			index := files(t, s)[IndexName]
+			rewrite(t, s, func(r []*Tuple) []*Tuple { return r[:m.Tuples] })
+			if err := storage.WriteAll(t.Context(), s, IndexName, storage.Replace, index); err != nil {
+				t.Fatal(err)
+			}
+			recount(t, s, func(m *Manifest) { m.Index = longer.Index })
+		}},
+		{"stages left out", "stages has no extract", func(t *testing.T, s storage.Store) {
+			recount(t, s, func(m *Manifest) { m.Stages = nil })
+		}},
+		{"another limit", "fingerprint", func(t *testing.T, s storage.Store) {
+			recount(t, s, func(m *Manifest) { m.Settings.Limit = 1000 })
+		}},
+		{"sources miscounted", "says 2 sources", func(t *testing.T, s storage.Store) { recount(t, s, func(m *Manifest) { m.Sources++ }) }},
+		{"seconds miscounted", "sources and ", func(t *testing.T, s storage.Store) { recount(t, s, func(m *Manifest) { m.Seconds++ }) }},
+		{"losses miscounted", "are missing", func(t *testing.T, s storage.Store) {
+			recount(t, s, func(m *Manifest) { m.Missing = map[string]map[dataset.Class]int64{"text": {dataset.NotFound: 1}} })
+		}},
+		{"split without tuples", "says splits of", func(t *testing.T, s storage.Store) { recount(t, s, func(m *Manifest) { m.Splits[Test] = 1 }) }},
+		{"preview gone", PreviewName + ": manifest: the file is missing", func(t *testing.T, s storage.Store) {
+			if err := s.Delete(t.Context(), PreviewName); err != nil {
 				t.Fatal(err)
 			}
 		}},
@@ -273,10 +350,14 @@ func TestVerifyFindsCorruptSets(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			env := newEnv(t, parts(t)[:1])
-			write(t, env)
-			c.change(t, env.Out)
-			r, err := Verify(t.Context(), VerifyEnv{Out: env.Out, Tools: tools(t)})
+			out := local(t)
+			for name, data := range good {
+				if err := storage.WriteAll(t.Context(), out, name, storage.Exclusive, data); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.change(t, out)
+			r, err := Verify(t.Context(), VerifyEnv{Out: out, Tools: tools(t)})
 			if err != nil {
 				t.Fatal(err)
 			}

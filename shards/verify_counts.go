@@ -1,0 +1,149 @@
+package shards
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path"
+	"reflect"
+	"slices"
+
+	"micodata/dataset"
+)
+
+// tally counts what the manifest says of all tuples. Rows come in the order of the
+// shards.
+type tally struct {
+	tuples  int64
+	seconds float64
+	splits  map[string]int64
+	sources distinct
+	missing map[string]map[dataset.Class]int64
+	isWhole bool // all rows were counted
+}
+
+func (n *tally) add(split string, t *Tuple) {
+	if n.splits == nil {
+		n.splits, n.missing = map[string]int64{}, map[string]map[dataset.Class]int64{}
+	}
+	n.tuples++
+	n.seconds += t.Duration
+	n.splits[split]++
+	n.sources.add(t.SourceID)
+	told := map[dataset.StageError]bool{} // frames have an entry each; the tuple counts once
+	for _, e := range t.Status {
+		e.Error = ""
+		if told[e] {
+			continue
+		}
+		told[e] = true
+		if n.missing[e.Stage] == nil {
+			n.missing[e.Stage] = map[dataset.Class]int64{}
+		}
+		n.missing[e.Stage][e.Class]++
+	}
+}
+
+// counts checks that the manifest adds up: with its shards, with the rows of the
+// index, and in itself, from the sources to the tuples. A row that was dropped shows
+// here, whatever else was rewritten with it.
+func (v *verifier) counts(context.Context) error {
+	m := v.manifest
+	wrong := func(format string, args ...any) { v.fileProblem(ManifestName, "manifest", format, args...) }
+	var rows, bytes int64
+	for _, s := range m.Shards {
+		rows += s.Rows
+		bytes += s.Bytes
+	}
+	if rows != m.Tuples || bytes != m.Bytes || m.Index.Rows != m.Tuples {
+		wrong("says %d tuples, %d bytes and %d index rows; its shards have %d tuples of %d bytes", m.Tuples, m.Bytes, m.Index.Rows, rows, bytes)
+	}
+	if n := &v.index; n.isWhole {
+		if !maps.Equal(n.splits, m.Splits) && n.tuples+int64(len(m.Splits)) > 0 {
+			wrong("says splits of %v tuples; there are %v", m.Splits, n.splits)
+		}
+		if n.sources.n != m.Sources || !near(n.seconds, m.Seconds) {
+			wrong("says %d sources and %v s; there are %d and %v", m.Sources, m.Seconds, n.sources.n, n.seconds)
+		}
+		if len(n.missing)+len(m.Missing) > 0 && !reflect.DeepEqual(n.missing, m.Missing) {
+			wrong("says that %v are missing; the tuples' status says %v", m.Missing, n.missing)
+		}
+	}
+	if most := m.Settings.Limit; most > 0 && m.Tuples > most {
+		wrong("%d tuples, above the settings' limit of %d", m.Tuples, most)
+	}
+	for _, s := range v.stageProblems() {
+		wrong("%s", s)
+	}
+	return v.digests()
+}
+
+// stageProblems checks the counts of each stage and from each to the next.
+func (v *verifier) stageProblems() (wrong []string) {
+	m := v.manifest
+	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	for _, stage := range []string{dataset.StageIngest, dataset.StageExtract} {
+		if _, ok := m.Stages[stage]; !ok {
+			say("stages has no %s", stage)
+		}
+	}
+	for _, stage := range append(slices.Sorted(maps.Keys(m.Stages)), StageShard) {
+		if _, ok := m.Counts[stage]; !ok {
+			say("counts has no %s", stage)
+		}
+	}
+	for _, stage := range slices.Sorted(maps.Keys(m.Counts)) {
+		c := m.Counts[stage]
+		classes := int64(0)
+		for _, n := range c.Classes {
+			classes += n
+		}
+		if c.Rows != c.OK+c.Failed+c.Skipped || classes != c.Failed+c.Skipped {
+			say("counts of %s: %d rows are not %d ok, %d failed, %d skipped, or these not the %d of its classes", stage, c.Rows, c.OK, c.Failed, c.Skipped, classes)
+		}
+		if path.Dir(stage) == "label" && c.Rows != m.Counts[dataset.StageExtract].OK {
+			say("counts of %s: %d rows for %d clips", stage, c.Rows, m.Counts[dataset.StageExtract].OK)
+		}
+	}
+	shard := m.Counts[StageShard]
+	if clips := m.Counts[dataset.StageExtract].OK; shard.Rows != clips {
+		say("%d clips were extracted, and %d are accounted for", clips, shard.Rows)
+	}
+	if shard.OK != m.Tuples {
+		say("%d clips became tuples, and there are %d", shard.OK, m.Tuples)
+	}
+	s := &m.Settings
+	isChosen := s.Where != "" || len(s.Require) > 0 || s.Limit > 0 || len(v.excluded) > 0 || len(m.Notes) > 0
+	if left := shard.Failed + shard.Skipped; left > 0 && !isChosen {
+		say("%d clips were left out, and no setting, exclusion or note says why", left)
+	}
+	return wrong
+}
+
+// digests checks that the manifest is of these settings, and of these shards: each
+// says by which plan it was written, and the manifest's is made of theirs.
+func (v *verifier) digests() error {
+	m := v.manifest
+	prints := map[string]string{}
+	for name, st := range m.Stages {
+		prints[name] = st.Fingerprint
+	}
+	print, err := digest(m.SchemaVersion, StageShard, m.Micodata, m.Settings, prints)
+	if err != nil {
+		return err
+	}
+	if print != m.Fingerprint {
+		v.fileProblem(ManifestName, "fingerprint", "%.12s is not that of its settings and stages, %.12s", m.Fingerprint, print)
+	}
+	if slices.Contains(v.plans, "") {
+		return nil // a shard that was not read has its problem already
+	}
+	plan, err := digest(m.Fingerprint, v.plans, m.Counts, m.Notes)
+	if err != nil {
+		return err
+	}
+	if plan != m.Plan {
+		v.fileProblem(ManifestName, "fingerprint", "plan %.12s is not that of its shards and counts, %.12s", m.Plan, plan)
+	}
+	return nil
+}
