@@ -322,6 +322,14 @@ func (v *verifier) asksVideo() bool {
 	return v.manifest.Stages[dataset.StageExtract].Settings["clip_mode"] != "none" && v.manifest.Settings.keeps("video")
 }
 
+// audioFormat is that of the column audio, as its files end.
+func (v *verifier) audioFormat() string {
+	if f, ok := v.manifest.Stages[dataset.StageExtract].Settings["audio_format"].(string); ok {
+		return f
+	}
+	return "flac" // the default
+}
+
 // frames is the number of uniform frames a clip should have, 0 if unknown.
 func (v *verifier) frames() int { return intSetting(v.manifest.Stages[dataset.StageExtract], "frames") }
 

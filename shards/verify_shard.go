@@ -319,8 +319,13 @@ func (c *check) scalars() {
 			c.problem(modality, "is null, and status does not say why")
 		}
 	}
+	if t.Text == "" && !isMissing(t, "text") {
+		c.problem("text", "is empty, and status does not say why")
+	}
+	c.chosen()
+	c.ranges()
 	for modality, blob := range t.blobs() {
-		c.named(modality, blob)
+		c.named(modality, modality, blob, "")
 		if blob.Bytes != nil && !c.v.manifest.Settings.keeps(modality) {
 			c.problem(modality, "is there, and the set's columns leave it out")
 		}
@@ -328,14 +333,12 @@ func (c *check) scalars() {
 	if len(t.Frames) > 0 && !c.v.manifest.Settings.keeps("frames") {
 		c.problem("frames", "are there, and the set's columns leave them out")
 	}
-	if m := t.DepthMeta; m != nil && m.Kind != dataset.AffineInvariantDepth && m.Kind != dataset.InverseDepth && m.Kind != dataset.MetricDepth {
-		c.problem("depth", "depth_meta.kind is %q", m.Kind)
-	}
 	depth, normal := t.Depth.Bytes != nil, t.Normal.Bytes != nil
 	for i, f := range t.Frames {
-		c.named("frames", f.Image)
-		c.named("depth", f.Depth)
-		c.named("normal", f.Normal)
+		number := fmt.Sprintf(".%02d", i)
+		c.named("frames", "image", f.Image, number)
+		c.named("depth", "depth", f.Depth, number)
+		c.named("normal", "normal", f.Normal, number)
 		c.frameMap(dataset.StageDepth, i, f.Depth)
 		c.frameMap(dataset.StageNormal, i, f.Normal)
 		depth, normal = depth || f.Depth.Bytes != nil, normal || f.Normal.Bytes != nil
@@ -350,10 +353,70 @@ func (t *Tuple) blobs() map[string]table.Blob {
 	return map[string]table.Blob{"image": t.Image, "video": t.Video, "audio": t.Audio, "depth": t.Depth, "normal": t.Normal}
 }
 
-// named checks that a blob has the name of its tuple.
-func (c *check) named(modality string, blob table.Blob) {
-	if blob.Bytes != nil && !strings.HasPrefix(blob.Path, c.t.Key+".") {
-		c.problem(modality, "its path is %q, which is not of this key", blob.Path)
+// named checks that a blob has the name of its tuple; number is that of its frame.
+func (c *check) named(promise, modality string, blob table.Blob, number string) {
+	suffix := map[string]string{"image": ".jpg", "video": ".mp4", "depth": ".depth.png", "normal": ".normal.png"}[modality]
+	if modality == "audio" {
+		suffix = "." + c.v.audioFormat()
+	}
+	if want := c.t.Key + number + suffix; blob.Bytes != nil && blob.Path != want {
+		c.problem(promise, "its path is %q, not %q", blob.Path, want)
+	}
+}
+
+// chosen checks that the tuple is one of those that the settings ask for.
+func (c *check) chosen() {
+	s, t := &c.v.manifest.Settings, c.t
+	if keeps, err := c.v.filter.Keeps(t); err != nil {
+		c.problem("where", "%v", err)
+	} else if !keeps {
+		c.problem("where", "%s is not true of it", s.Where)
+	}
+	for _, name := range s.Require {
+		blob, isBlob := t.blobs()[name]
+		if isBlob && s.keeps(name) && blob.Bytes == nil || name == "text" && t.Text == "" || name == "subtitles" && len(t.Subtitles) == 0 {
+			c.problem("require", "it has no %s", name)
+		}
+	}
+}
+
+// ranges checks that numbers and words are among those that there are.
+func (c *check) ranges() {
+	t := c.t
+	for name, v := range map[string]float64{"motion": t.Motion, "silence": t.Silence, "brightness": t.Brightness} {
+		if !(v >= 0 && v <= 1) {
+			c.problem(name, "is %v, not 0 to 1", v)
+		}
+	}
+	if !(t.Sharpness >= 0) || math.IsInf(t.Sharpness, 1) {
+		c.problem("sharpness", "is %v", t.Sharpness)
+	}
+	if !(math.Abs(t.AudioOffsetMS) <= 1000*t.Duration) {
+		c.problem("audio_offset_ms", "is %v in a clip of %v s", t.AudioOffsetMS, t.Duration)
+	}
+	for i, caption := range t.Captions {
+		if !slices.Contains(captionRank, caption.Kind) {
+			c.problem("captions", "caption %d is of the kind %q", i, caption.Kind)
+		}
+	}
+	if m := t.DepthMeta; m != nil {
+		if m.Kind != dataset.AffineInvariantDepth && m.Kind != dataset.InverseDepth && m.Kind != dataset.MetricDepth {
+			c.problem("depth", "depth_meta.kind is %q", m.Kind)
+		}
+		if !(m.Min <= m.Max) || math.IsInf(float64(m.Min), 0) || math.IsInf(float64(m.Max), 0) {
+			c.problem("depth", "depth_meta is from %v to %v", m.Min, m.Max)
+		}
+		c.byModel("depth", m.Model, m.WeightsSHA256)
+	}
+	if m := t.NormalMeta; m != nil {
+		c.byModel("normal", m.Model, m.WeightsSHA256)
+	}
+}
+
+// byModel checks that the manifest names the model of a map.
+func (c *check) byModel(task, name, weights string) {
+	if !slices.ContainsFunc(c.v.manifest.Models, func(m Model) bool { return m.Task == task && m.Name == name && m.WeightsSHA256 == weights }) {
+		c.problem(task, "%s_meta names the model %q with weights %.12q, which is none of the manifest's", task, name, weights)
 	}
 }
 

@@ -3,6 +3,7 @@ package shards
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -118,6 +119,12 @@ type corruption struct {
 	change        func(t *testing.T, r *Tuple)
 }
 
+// setImage puts another key frame into a tuple, with its measures.
+func setImage(r *Tuple, data []byte) {
+	r.Image.Bytes, r.PHash = data, testset.PHash(data)
+	r.Sharpness, r.Brightness = testset.Measure(data)
+}
+
 // corruptions are of tuples with maps of their key frames. The tuple i shows media
 // i%2.
 var corruptions = []corruption{
@@ -128,12 +135,10 @@ var corruptions = []corruption{
 	{"video a frame late", "image", func(t *testing.T, r *Tuple) { r.Video.Bytes = testset.Make(t, 0, 1).Video }},
 	{"video a frame early", "frames", func(t *testing.T, r *Tuple) { r.Video.Bytes = testset.Make(t, 1, -1).Video }},
 	{"key frame's neighbour", "image", func(t *testing.T, r *Tuple) {
-		r.Image.Bytes = testset.Make(t, 0, 1).Neighbour
-		r.Sharpness, r.Brightness = testset.Measure(r.Image.Bytes)
+		setImage(r, testset.Make(t, 0, 1).Neighbour)
 	}},
 	{"key frame of another clip", "image", func(t *testing.T, r *Tuple) {
-		r.Image.Bytes = testset.Make(t, 0, 0).Image
-		r.Sharpness, r.Brightness = testset.Measure(r.Image.Bytes)
+		setImage(r, testset.Make(t, 0, 0).Image)
 	}},
 	{"key frame at another time", "image", func(_ *testing.T, r *Tuple) { r.ImageTime += 0.04 }},
 	{"time of no frame", "image", func(_ *testing.T, r *Tuple) { r.ImageTime += 0.02 }},
@@ -155,6 +160,25 @@ var corruptions = []corruption{
 	{"cue outside", "subtitles", func(_ *testing.T, r *Tuple) { r.Subtitles[0].End = 2.5 }},
 	{"lost without a word", "depth", func(_ *testing.T, r *Tuple) { r.Depth = table.Blob{} }},
 	{"picture named for another tuple", "image: its path is", func(_ *testing.T, r *Tuple) { r.Image.Path = "a.00099.jpg" }},
+	{"gray key frame", "image: does not show the clip's frame", func(t *testing.T, r *Tuple) { setImage(r, gray(testset.Width, testset.Height)) }},
+	{"gray frames", "frames: does not show the clip's frame", func(t *testing.T, r *Tuple) {
+		for i := range r.Frames {
+			r.Frames[i].Image.Bytes = gray(testset.Width, testset.Height)
+		}
+	}},
+	{"path of another kind", "frames: its path is", func(_ *testing.T, r *Tuple) { r.Frames[1].Image.Path = r.Frames[2].Image.Path }},
+	{"hash of another picture", "phash", func(_ *testing.T, r *Tuple) { r.PHash ^= 7 }},
+	{"motion", "motion: is 1.5", func(_ *testing.T, r *Tuple) { r.Motion = 1.5 }},
+	{"silence", "silence: is NaN", func(_ *testing.T, r *Tuple) { r.Silence = math.NaN() }},
+	{"offset of sound", "audio_offset_ms", func(_ *testing.T, r *Tuple) { r.AudioOffsetMS = -1e9 }},
+	{"caption of no kind", "captions: caption 2 is of the kind \"rumour\"", func(_ *testing.T, r *Tuple) {
+		r.Captions = append(r.Captions, Caption{Text: "x", Kind: "rumour"})
+	}},
+	{"no text, without a word", "text: is empty", func(_ *testing.T, r *Tuple) { r.Text, r.Captions = "", nil }},
+	{"depth of no range", "depth: depth_meta is from 1 to 0", func(_ *testing.T, r *Tuple) { r.DepthMeta.Min, r.DepthMeta.Max = 1, 0 }},
+	{"depth of one value", "depth: its maps are from 0 to 65535, and depth_meta from 1 to 1", func(_ *testing.T, r *Tuple) { r.DepthMeta.Min, r.DepthMeta.Max = 1, 1 }},
+	{"depth by another model", "depth: depth_meta names the model", func(_ *testing.T, r *Tuple) { r.DepthMeta.Model = "dpt" }},
+	{"normals by other weights", "normal: normal_meta names the model", func(_ *testing.T, r *Tuple) { r.NormalMeta.WeightsSHA256 = "00" }},
 	{"depth of no kind", "depth: depth_meta.kind", func(_ *testing.T, r *Tuple) { r.DepthMeta.Kind = "depth" }},
 	{"key of another source", "key", func(_ *testing.T, r *Tuple) { r.SourceID = "b" }},
 }
@@ -300,6 +324,13 @@ func TestVerifyFindsCorruptSets(t *testing.T) {
 		}},
 		{"stages left out", "stages has no extract", func(t *testing.T, s storage.Store) {
 			recount(t, s, func(m *Manifest) { m.Stages = nil })
+		}},
+		{"not what was asked for", "where: motion > 0.9 is not true of it", func(t *testing.T, s storage.Store) {
+			recount(t, s, func(m *Manifest) { m.Settings.Where = "motion > 0.9" })
+		}},
+		{"not what was required", "require: it has no audio", func(t *testing.T, s storage.Store) {
+			rewrite(t, s, func(r []*Tuple) []*Tuple { r[0].Audio = table.Blob{}; return r })
+			recount(t, s, func(m *Manifest) { m.Settings.Require = []string{"audio"} })
 		}},
 		{"another limit", "fingerprint", func(t *testing.T, s storage.Store) {
 			recount(t, s, func(m *Manifest) { m.Settings.Limit = 1000 })
