@@ -41,7 +41,7 @@ func (r *SourceReport) add(o *SourceReport) {
 
 // Reasons why a tuple is not compared with its source.
 const (
-	SourceRemote   = "remote"    // came from a URL, and no dataset at hand holds it
+	SourceRemote   = "remote"    // came from elsewhere, and no dataset at hand holds it
 	SourceMissing  = "missing"   // there is no such file, or it cannot be read
 	SourceChanged  = "changed"   // the file is not the one that was ingested
 	SourceTooLarge = "too_large" // the dataset is in a bucket, and its copy larger than is fetched for this

@@ -11,7 +11,7 @@ type picture struct {
 	still *thumb
 	frame *grayThumb
 	// off tells how unlike it is to the source's frames k-reach to k+reach; 0
-	// where there is none, or one of the two is flat, so that nothing can be said.
+	// where there is none, or nothing can be said: see [unlike].
 	off [2*reach + 1]float32
 }
 
