@@ -96,7 +96,7 @@ func Verify(ctx context.Context, env VerifyEnv) (VerifyReport, error) {
 		return VerifyReport{}, err
 	}
 	v := &verifier{VerifyEnv: env, manifest: m, schema: NewTupleSchema(m.AudioRate), sources: sources{dataset: env.Dataset, tempDir: env.TempDir},
-		excluded: excluded, plans: make([]string, len(m.Shards))}
+		excluded: excluded}
 	if v.filter, err = ParseFilter(m.Settings.Where); err != nil {
 		v.fileProblem(ManifestName, "manifest", "its settings' %v", err)
 		v.filter = &Filter{}
@@ -122,7 +122,6 @@ type verifier struct {
 	excluded exclusion
 	filter   *Filter // the settings' where
 	index    tally   // of the index's rows
-	plans    []string
 
 	mu     sync.Mutex
 	report VerifyReport
@@ -231,14 +230,14 @@ func (v *verifier) shards(ctx context.Context) error {
 	defer index.close()
 	g, of := errgroup.WithContext(ctx)
 	g.SetLimit(v.Workers)
-	for i, s := range v.manifest.Shards {
+	for _, s := range v.manifest.Shards {
 		rows, err := index.next(of, s)
 		if err != nil {
 			g.Go(func() error { return err })
 			break
 		}
 		g.Go(func() error {
-			if err := v.shard(of, i, s, rows); err != nil {
+			if err := v.shard(of, s, rows); err != nil {
 				return fmt.Errorf("verify %s: %w", s.Name, err)
 			}
 			v.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"path"
 	"reflect"
 	"slices"
+	"strings"
 
 	"micodata/dataset"
 )
@@ -112,16 +113,36 @@ func (v *verifier) stageProblems() (wrong []string) {
 	if shard.OK != m.Tuples {
 		say("%d clips became tuples, and there are %d", shard.OK, m.Tuples)
 	}
-	s := &m.Settings
-	isChosen := s.Where != "" || len(s.Require) > 0 || s.Limit > 0 || len(v.excluded) > 0 || len(m.Notes) > 0
-	if left := shard.Failed + shard.Skipped; left > 0 && !isChosen {
-		say("%d clips were left out, and no setting, exclusion or note says why", left)
+	said := int64(0)
+	for _, why := range slices.Sorted(maps.Keys(m.LeftOut)) {
+		said += m.LeftOut[why]
+		if !v.leavesOut(why) {
+			say("%d clips were left out by %s, which is not asked for", m.LeftOut[why], why)
+		}
+	}
+	// A note names the sources that are there twice, whose clips are the others.
+	if left := shard.Failed + shard.Skipped; left < said || left > said && len(m.Notes) == 0 {
+		say("%d clips were left out, and of %d it is said why", left, said)
 	}
 	return wrong
 }
 
-// digests checks that the manifest is of these settings, and of these shards: each
-// says by which plan it was written, and the manifest's is made of theirs.
+// leavesOut tells whether a reason to leave clips out is one of this set.
+func (v *verifier) leavesOut(why string) bool {
+	s := &v.manifest.Settings
+	switch name, isRequired := strings.CutPrefix(why, "require "); {
+	case isRequired:
+		return slices.Contains(s.Require, name)
+	case why == "where":
+		return s.Where != ""
+	case why == "limit":
+		return s.Limit > 0
+	}
+	return why == "exclude" && len(v.excluded) > 0
+}
+
+// digests checks that the manifest is of these settings, and its plan made of those of
+// the shards, which their footers name too.
 func (v *verifier) digests() error {
 	m := v.manifest
 	prints := map[string]string{}
@@ -135,15 +156,23 @@ func (v *verifier) digests() error {
 	if print != m.Fingerprint {
 		v.fileProblem(ManifestName, "fingerprint", "%.12s is not that of its settings and stages, %.12s", m.Fingerprint, print)
 	}
-	if slices.Contains(v.plans, "") {
-		return nil // a shard that was not read has its problem already
+	var plans []string
+	for _, s := range m.Shards {
+		plans = append(plans, s.Plan)
 	}
-	plan, err := digest(m.Fingerprint, v.plans, m.Counts, m.Notes)
-	if err != nil {
-		return err
+	// A takedown by a later version adds a note, which is not planned.
+	notes := [][]string{m.Notes}
+	if n := len(m.Notes); n > 1 {
+		notes = append(notes, m.Notes[:n-1])
+	} else if n == 1 {
+		notes = append(notes, nil)
 	}
-	if plan != m.Plan {
-		v.fileProblem(ManifestName, "fingerprint", "plan %.12s is not that of its shards and counts, %.12s", m.Plan, plan)
+	for _, planned := range notes {
+		plan, err := digest(m.Fingerprint, plans, m.Counts, planned)
+		if err != nil || plan == m.Plan {
+			return err
+		}
 	}
+	v.fileProblem(ManifestName, "fingerprint", "plan %.12s is not that of its shards and counts", m.Plan)
 	return nil
 }

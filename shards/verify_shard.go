@@ -49,7 +49,6 @@ type shardCheck struct {
 	v *verifier
 	Shard
 	object   storage.Object
-	plan     string // that it says it was written by
 	keys     []uint64
 	sampled  int64
 	sources  SourceReport
@@ -69,9 +68,9 @@ func (c *shardCheck) fileProblem(promise, format string, args ...any) {
 	c.problem(-1, "", promise, format, args...)
 }
 
-// shard checks file i and its rows. What it says of itself is compared with the
+// shard checks a file and its rows. What it says of itself is compared with the
 // manifest and with the index's rows of it.
-func (v *verifier) shard(ctx context.Context, i int, s Shard, index []*IndexRow) error {
+func (v *verifier) shard(ctx context.Context, s Shard, index []*IndexRow) error {
 	o, err := v.Out.Open(ctx, s.Name)
 	if errors.Is(err, fs.ErrNotExist) {
 		v.fileProblem(s.Name, "manifest", "the file is missing")
@@ -101,7 +100,6 @@ func (v *verifier) shard(ctx context.Context, i int, s Shard, index []*IndexRow)
 	v.add(c.problems, c.found)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.plans[i] = c.plan
 	v.report.Tuples += int64(len(c.keys))
 	v.report.Sampled += c.sampled
 	v.report.Sources.add(&c.sources)
@@ -201,7 +199,6 @@ func (c *shardCheck) compareIndex(got, want []*IndexRow) {
 // whether its rows can be read.
 func (c *shardCheck) footer(r *table.Reader[Tuple]) bool {
 	v, s := c.v, c.Shard
-	c.plan = r.Metadata(metaPlan)
 	sum := int64(0)
 	for _, n := range r.RowGroups() {
 		sum += n
@@ -215,6 +212,9 @@ func (c *shardCheck) footer(r *table.Reader[Tuple]) bool {
 	}
 	if got := r.Metadata(metaFingerprint); got != v.manifest.Fingerprint {
 		c.fileProblem("fingerprint", "%.12s, the manifest says %.12s", got, v.manifest.Fingerprint)
+	}
+	if got := r.Metadata(metaPlan); got != s.Plan {
+		c.fileProblem("fingerprint", "plan %.12s, the manifest says %.12s", got, s.Plan)
 	}
 	if got, want := r.Metadata("huggingface"), v.schema.Features(); got != want {
 		c.fileProblem("features", "the key huggingface is %q, not %q", got, want)

@@ -71,10 +71,7 @@ func replaceShard(ctx context.Context, s storage.Store, m *Manifest, rows []*Tup
 	}
 	defer object.Abort()
 	schema := NewTupleSchema(m.AudioRate)
-	plan, err := planOf(ctx, s, schema, m.Shards[0].Name)
-	if err != nil {
-		return err
-	}
+	plan := m.Shards[0].Plan
 	w := schema.NewWriter(object, table.WriterOptions{RowGroupBytes: m.Settings.RowGroupBytes, Metadata: []table.KeyValue{{Key: metaFingerprint, Value: m.Fingerprint}, {Key: metaPlan, Value: plan}}})
 	for _, r := range rows {
 		if err := w.Write(r); err != nil {
@@ -97,20 +94,6 @@ func replaceShard(ctx context.Context, s storage.Store, m *Manifest, rows []*Tup
 	}
 	m.Tuples, m.Bytes, m.Splits, m.Sources, m.Seconds, m.Missing = n.tuples, m.Shards[0].Bytes, n.splits, n.sources.n, n.seconds, n.missing
 	return m.save(ctx, s)
-}
-
-// planOf is what a shard says it was written by.
-func planOf(ctx context.Context, s storage.Store, schema *table.Schema[Tuple], name string) (string, error) {
-	o, err := s.Open(ctx, name)
-	if err != nil {
-		return "", err
-	}
-	defer o.Close()
-	r, err := schema.NewReader(o, table.ReaderOptions{})
-	if err != nil {
-		return "", err
-	}
-	return r.Metadata(metaPlan), nil
 }
 
 // corruption is what verify must find in a tuple.
@@ -293,7 +276,7 @@ func TestVerifyFindsCorruptSets(t *testing.T) {
 		{"dropped row", "2 clips became tuples, and there are 1", func(t *testing.T, s storage.Store) {
 			rewrite(t, s, func(r []*Tuple) []*Tuple { return r[1:] })
 		}},
-		{"dropped row that is said to be left out", "1 clips were left out, and no setting, exclusion or note says why", func(t *testing.T, s storage.Store) {
+		{"dropped row that is said to be left out", "1 clips were left out, and of 0 it is said why", func(t *testing.T, s storage.Store) {
 			rewrite(t, s, func(r []*Tuple) []*Tuple { return r[1:] })
 			recount(t, s, func(m *Manifest) {
 				c := m.Counts[StageShard]
@@ -301,7 +284,10 @@ func TestVerifyFindsCorruptSets(t *testing.T) {
 				m.Counts[StageShard] = c
 			})
 		}},
-		{"dropped row that is said to have failed", "plan", func(t *testing.T, s storage.Store) {
+		{"left out by no setting", "1 clips were left out by where, which is not asked for", func(t *testing.T, s storage.Store) {
+			recount(t, s, func(m *Manifest) { m.LeftOut = map[string]int64{"where": 1} })
+		}},
+		{"dropped row that is said to have failed", "is not that of its shards and counts", func(t *testing.T, s storage.Store) {
 			rewrite(t, s, func(r []*Tuple) []*Tuple { return r[1:] })
 			recount(t, s, func(m *Manifest) {
 				for _, stage := range []string{dataset.StageExtract, StageShard, dataset.StageDepth, dataset.StageNormal} {
