@@ -10,7 +10,7 @@ import (
 	"math"
 	"math/bits"
 
-	"micodata/extract/measure"
+	"micodata/internal/measure"
 	"micodata/internal/table"
 )
 

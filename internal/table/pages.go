@@ -37,8 +37,8 @@ type pageReader struct {
 	r     *bufio.Reader
 	file  *io.SectionReader // what r reads ahead of
 	start int64             // of file, in the file
-	codec compress.Codec // nil if pages are not compressed
-	left  int64          // entries of data pages still to come
+	codec compress.Codec    // nil if pages are not compressed
+	left  int64             // entries of data pages still to come
 }
 
 // openPages opens a column's pages in a row group.

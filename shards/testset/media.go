@@ -15,8 +15,8 @@ import (
 	"testing"
 
 	"micodata/dataset"
-	"micodata/extract/measure"
 	"micodata/internal/ffmpeg"
+	"micodata/internal/measure"
 	"micodata/internal/table"
 )
 
