@@ -92,7 +92,7 @@ func replaceShard(ctx context.Context, s storage.Store, m *Manifest, rows []*Tup
 	if err := writeIndex(ctx, s, m, func(x *IndexRow) { n.add(Train, &x.Tuple) }); err != nil {
 		return err
 	}
-	m.Tuples, m.Bytes, m.Splits, m.Sources, m.Seconds, m.Missing = n.tuples, m.Shards[0].Bytes, n.splits, n.sources.n, n.seconds, n.missing
+	m.Tuples, m.Bytes, m.Splits, m.Sources, m.Seconds, m.Missing = n.tuples, m.Shards[0].Bytes, n.splits, n.sources.count(), n.seconds, n.missing
 	return m.save(ctx, s)
 }
 
