@@ -9,7 +9,7 @@ import (
 	"math"
 
 	"micodata/dataset"
-	"micodata/extract/measure"
+	"micodata/internal/measure"
 	"micodata/internal/mp4"
 	"micodata/internal/nut"
 	"micodata/internal/table"

@@ -3,7 +3,7 @@ package extract
 import (
 	"math"
 
-	"micodata/extract/measure"
+	"micodata/internal/measure"
 )
 
 // candidates are frames of a clip of which its stills are chosen when its length

@@ -4,8 +4,8 @@ import (
 	"math"
 
 	"micodata/dataset"
-	"micodata/extract/measure"
 	"micodata/internal/ffmpeg"
+	"micodata/internal/measure"
 )
 
 // openEnd is the end of a clip whose end is not yet known.

@@ -157,8 +157,11 @@ func (c colours) jfif(of size) string {
 	convert := "format=yuv420p,colorspace=ispace=" + c.matrix + ":space=smpte170m:irange=tv:range=pc" +
 		":iprimaries=bt709:primaries=bt709:itrc=bt709:trc=bt709:format=yuv420p,format=yuvj420p"
 	if even := (size{of.w + 1, of.h + 1}).even(); even != of {
-		// The filter takes even sizes only.
-		convert = fmt.Sprintf("pad=%d:%d,%s,crop=%d:%d:0:0:exact=1", even.w, even.h, convert, of.w, of.h)
+		// The filter takes even sizes only. Of an odd width pad keeps an even number of
+		// columns where chroma has half as many, and blackens the last; so luma is
+		// padded by itself. Chroma has the planes of the even size already.
+		convert = fmt.Sprintf("format=yuv420p,extractplanes=y+u+v[y][u][v];[y]pad=%d:%d[even];[even][u][v]mergeplanes=0x001020:yuv420p,%s,crop=%d:%d:0:0:exact=1",
+			even.w, even.h, convert, of.w, of.h)
 	}
 	return convert
 }

@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"micodata/dataset"
-	"micodata/extract/measure"
+	"micodata/internal/measure"
 )
 
 // isSent tells whether the frames of a clip go to the encoder as they come.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"image"
 	"image/color"
+	"image/jpeg"
 	"image/png"
 	"math"
 	"math/rand/v2"
@@ -15,6 +16,21 @@ import (
 func encodePNG(img image.Image) []byte {
 	var buf bytes.Buffer
 	if err := png.Encode(&buf, img); err != nil {
+		panic(err)
+	}
+	return buf.Bytes()
+}
+
+// gray is a JPEG of one gray.
+func gray(w, h int) []byte {
+	img := image.NewYCbCr(image.Rect(0, 0, w, h), image.YCbCrSubsampleRatio420)
+	for _, plane := range [][]uint8{img.Y, img.Cb, img.Cr} {
+		for i := range plane {
+			plane[i] = 128
+		}
+	}
+	var buf bytes.Buffer
+	if err := jpeg.Encode(&buf, img, nil); err != nil {
 		panic(err)
 	}
 	return buf.Bytes()
@@ -102,8 +118,16 @@ func TestUnlike(t *testing.T) {
 	if d := unlike(&a, &b); d > 0.001 {
 		t.Errorf("a darker copy is %v unlike", d)
 	}
-	if math.Abs(float64(f[0])-77) > 0.01 || unlike(&a, &f) != 0 {
-		t.Errorf("flat: %v, %v", f[0], unlike(&a, &f))
+	if math.Abs(float64(f[0])-77) > 0.01 || unlike(&a, &f) != 1 || unlike(&f, &a) != 1 {
+		t.Errorf("flat: %v, %v unlike a picture", f[0], unlike(&a, &f))
+	}
+	nearly, dim, black := f, f, thumb{}
+	for i := range nearly {
+		nearly[i] += float32(i%2) * 3
+		dim[i] += float32(i%2) * 8
+	}
+	if unlike(&f, &nearly) != 0 || unlike(&f, &dim) != 0 || unlike(&f, &black) != 1 {
+		t.Errorf("flat: %v unlike a flat one, %v unlike one that is nearly, %v unlike black", unlike(&f, &nearly), unlike(&f, &dim), unlike(&f, &black))
 	}
 	mirror := a
 	for y := range thumbH {

@@ -34,7 +34,8 @@ type VerifyEnv struct {
 	Dataset storage.Store
 	// TempDir holds a clip or two while they are decoded; "" for the system's.
 	TempDir string
-	// Workers is the number of shards read at once. Default 2.
+	// Workers is the number of shards read at once; each holds a row group in memory,
+	// and the frames of a clip. Default 2.
 	Workers int
 	// MaxProblems is how many problems are kept; all are counted. Default 1000.
 	MaxProblems int
@@ -94,15 +95,16 @@ func Verify(ctx context.Context, env VerifyEnv) (VerifyReport, error) {
 	if err != nil {
 		return VerifyReport{}, err
 	}
-	v := &verifier{VerifyEnv: env, manifest: m, schema: NewTupleSchema(m.AudioRate), sources: sources{dataset: env.Dataset}, excluded: excluded}
-	if err := v.files(ctx); err != nil {
-		return VerifyReport{}, err
+	v := &verifier{VerifyEnv: env, manifest: m, schema: NewTupleSchema(m.AudioRate), sources: sources{dataset: env.Dataset, tempDir: env.TempDir},
+		excluded: excluded}
+	if v.filter, err = ParseFilter(m.Settings.Where); err != nil {
+		v.fileProblem(ManifestName, "manifest", "its settings' %v", err)
+		v.filter = &Filter{}
 	}
-	if err := v.shards(ctx); err != nil {
-		return VerifyReport{}, err
-	}
-	if err := v.uniqueKeys(ctx); err != nil {
-		return VerifyReport{}, err
+	for _, step := range []func(context.Context) error{v.files, v.shards, v.uniqueKeys, v.counts} {
+		if err := step(ctx); err != nil {
+			return VerifyReport{}, err
+		}
 	}
 	slices.SortStableFunc(v.report.Problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Shard, b.Shard), cmp.Compare(a.Row, b.Row))
@@ -118,6 +120,8 @@ type verifier struct {
 	schema   *table.Schema[Tuple]
 	sources  sources
 	excluded exclusion
+	filter   *Filter // the settings' where
+	index    tally   // of the index's rows
 
 	mu     sync.Mutex
 	report VerifyReport
@@ -125,34 +129,31 @@ type verifier struct {
 	done   int
 }
 
-func (v *verifier) problem(p Problem) {
+// add adds problems to the report: those that are kept, and how many there are.
+func (v *verifier) add(problems []Problem, found int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.report.Found++
-	if len(v.report.Problems) < v.MaxProblems {
-		v.report.Problems = append(v.report.Problems, p)
-	}
+	v.report.Found += found
+	room := max(0, v.MaxProblems-len(v.report.Problems))
+	v.report.Problems = append(v.report.Problems, problems[:min(room, len(problems))]...)
 }
+
+func (v *verifier) problem(p Problem) { v.add([]Problem{p}, 1) }
 
 func (v *verifier) fileProblem(name, promise, format string, args ...any) {
 	v.problem(Problem{Shard: name, Row: -1, Promise: promise, Detail: fmt.Sprintf(format, args...)})
 }
 
 // files checks that data/ holds what the manifest lists and nothing else, and
-// that the manifest adds up.
+// the files beside it.
 func (v *verifier) files(ctx context.Context) error {
 	m := v.manifest
 	listed := map[string]bool{}
-	var rows, bytes int64
-	splits := map[string]int64{}
 	for _, s := range m.Shards {
 		if listed[s.Name] {
 			v.fileProblem(s.Name, "manifest", "listed twice")
 		}
 		listed[s.Name] = true
-		rows += s.Rows
-		bytes += s.Bytes
-		splits[s.Split] += s.Rows
 	}
 	objects, err := v.Out.List(ctx, "data/")
 	if err != nil {
@@ -163,20 +164,15 @@ func (v *verifier) files(ctx context.Context) error {
 			v.fileProblem(o.Name, "manifest", "is in the folder, but not in the manifest")
 		}
 	}
-	for _, name := range []string{CardName, StatsName} {
+	beside := []string{CardName, StatsName}
+	if m.Settings.keeps("image") && m.Tuples > 0 {
+		beside = append(beside, PreviewName) // every tuple has a picture
+	}
+	for _, name := range beside {
 		if _, err := v.Out.Stat(ctx, name); errors.Is(err, fs.ErrNotExist) {
 			v.fileProblem(name, "manifest", "the file is missing; micodata shard writes it again once %s is removed", ManifestName)
 		} else if err != nil {
 			return err
-		}
-	}
-	if rows != m.Tuples || bytes != m.Bytes || m.Index.Rows != m.Tuples {
-		v.fileProblem(ManifestName, "manifest", "says %d tuples, %d bytes and %d index rows; its shards have %d tuples of %d bytes",
-			m.Tuples, m.Bytes, m.Index.Rows, rows, bytes)
-	}
-	for split, n := range splits {
-		if m.Splits[split] != n {
-			v.fileProblem(ManifestName, "manifest", "says %d tuples in %s; its shards have %d", m.Splits[split], split, n)
 		}
 	}
 	_, err = v.file(ctx, m.Index)
@@ -209,14 +205,39 @@ func (v *verifier) file(ctx context.Context, want File) (bool, error) {
 	return sum == want.SHA256, nil
 }
 
-// shards checks all shards, some at a time.
+// storageFault is what the storage failed at, or the end of the work, as opposed to
+// what is wrong with the data that it gave; nil if it is that.
+func storageFault(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var own *storage.Error
+	if errors.As(err, &own) {
+		return err
+	}
+	if local := new(fs.PathError); errors.As(err, &local) {
+		return &storage.Error{Op: local.Op, Path: local.Path, Err: err}
+	}
+	return nil
+}
+
+// shards checks all shards, some at a time. The index is read once, beside them.
 func (v *verifier) shards(ctx context.Context) error {
-	first := v.firstRows()
-	g, ctx := errgroup.WithContext(ctx)
+	index, err := v.openIndex(ctx)
+	if err != nil {
+		return err
+	}
+	defer index.close()
+	g, of := errgroup.WithContext(ctx)
 	g.SetLimit(v.Workers)
-	for i, s := range v.manifest.Shards {
+	for _, s := range v.manifest.Shards {
+		rows, err := index.next(of, s)
+		if err != nil {
+			g.Go(func() error { return err })
+			break
+		}
 		g.Go(func() error {
-			if err := v.shard(ctx, s, first[i]); err != nil {
+			if err := v.shard(of, s, rows); err != nil {
 				return fmt.Errorf("verify %s: %w", s.Name, err)
 			}
 			v.mu.Lock()
@@ -229,7 +250,10 @@ func (v *verifier) shards(ctx context.Context) error {
 			return nil
 		})
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return index.end(ctx)
 }
 
 // uniqueKeys looks for keys that occur twice in the set. Of the keys 8 bytes
@@ -255,7 +279,7 @@ func (v *verifier) uniqueKeys(ctx context.Context) error {
 			return err
 		}
 		err = eachRow(o, v.schema, table.ReaderOptions{Columns: []string{"key"}}, func(row int64, t *Tuple) error {
-			if !twice[hash64(t.Key)] {
+			if !twice[hash64(t.Key)] || ctx.Err() != nil {
 				return ctx.Err()
 			}
 			if where, seen := first[t.Key]; seen {
@@ -265,9 +289,9 @@ func (v *verifier) uniqueKeys(ctx context.Context) error {
 			return nil
 		})
 		o.Close()
-		if err != nil {
-			continue // a broken shard, which has its problem already
-		}
+		if err := storageFault(ctx, err); err != nil {
+			return err
+		} // else a broken shard, which has its problem already
 	}
 	return nil
 }
@@ -295,6 +319,14 @@ func (v *verifier) asked(stage string) bool {
 // asksVideo tells whether the clips' video was asked for.
 func (v *verifier) asksVideo() bool {
 	return v.manifest.Stages[dataset.StageExtract].Settings["clip_mode"] != "none" && v.manifest.Settings.keeps("video")
+}
+
+// audioFormat is that of the column audio, as its files end.
+func (v *verifier) audioFormat() string {
+	if f, ok := v.manifest.Stages[dataset.StageExtract].Settings["audio_format"].(string); ok {
+		return f
+	}
+	return "flac" // the default
 }
 
 // frames is the number of uniform frames a clip should have, 0 if unknown.

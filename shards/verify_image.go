@@ -8,7 +8,9 @@ import (
 	"image/jpeg"
 	"image/png"
 	"math"
+	"math/bits"
 
+	"micodata/internal/measure"
 	"micodata/internal/table"
 )
 
@@ -47,6 +49,9 @@ func (c *check) stills() (out []still) {
 		if luma := c.picture("frames", f.Image, f.Depth, f.Normal, &depths); luma != nil {
 			out = append(out, still{"frames", f.Time, shrinkLuma(luma)})
 		}
+	}
+	if t.flat() && depths.least < depths.most {
+		c.problem("depth", "its maps are from %d to %d, and depth_meta from %v to %v", depths.least, depths.most, t.DepthMeta.Min, t.DepthMeta.Max)
 	}
 	if !t.flat() && !depths.used() {
 		c.problem("depth", "its maps are from %d to %d: 0 is to be the nearest of them all, 65535 the farthest", depths.least, depths.most)
@@ -218,17 +223,30 @@ func (c *check) measures(img *image.YCbCr) {
 	if !near(c.t.Sharpness, sharpness) {
 		c.problem("sharpness", "is %v, measured %v", c.t.Sharpness, sharpness)
 	}
+	if hash := measure.PHash(img.Y, w, h, img.YStride); bits.OnesCount64(hash^uint64(c.t.PHash)) > hashSlack {
+		c.problem("phash", "is %016x, measured %016x", uint64(c.t.PHash), hash)
+	}
 }
+
+// hashSlack is in how many bits a hash may differ, since processors round sums
+// differently: those of frequencies that are as good as the median.
+const hashSlack = 2
 
 // near allows for another order of summation.
 func near(a, b float64) bool { return math.Abs(a-b) <= 1e-6*max(1, math.Abs(a), math.Abs(b)) }
 
 // thumb is a small luma picture, for comparing pictures of other sizes.
-type thumb [thumbW * thumbH]float32
+type thumb = [thumbSize]float32
+
+// grayThumb is one that ffmpeg made, of a frame.
+type grayThumb = [thumbSize]uint8
 
 // Size of thumbs: enough to tell a frame from its neighbours by a shift of a
-// tenth of a pixel, and 14 KB of memory a frame.
-const thumbW, thumbH = 80, 45
+// tenth of a pixel, and 3.6 KB of memory a frame.
+const (
+	thumbW, thumbH = 80, 45
+	thumbSize      = thumbW * thumbH
+)
 
 // shrinkLuma averages the luma of each cell of the grid, with the shares of
 // pixels that lie on an edge.
@@ -272,8 +290,10 @@ func cells(pixels, n int) []cell {
 
 // unlike tells how far two pictures are from each other but for brightness and
 // contrast: 0 the same, 1 nothing in common (one minus their correlation
-// squared). It is 0 if either is flat: nothing can be said then.
-func unlike(a, b *thumb) float64 {
+// squared). Of a flat one there is no correlation: it has nothing in common with a
+// picture that is clearly none, nor with a flat one of another gray, and of others
+// nothing can be said, which is 0.
+func unlike[A, B float32 | uint8](a *[thumbSize]A, b *[thumbSize]B) float64 {
 	var sa, sb, saa, sbb, sab float64
 	for i := range a {
 		x, y := float64(a[i]), float64(b[i])
@@ -281,7 +301,11 @@ func unlike(a, b *thumb) float64 {
 	}
 	n := float64(len(a))
 	va, vb, cov := saa/n-sa/n*sa/n, sbb/n-sb/n*sb/n, sab/n-sa/n*sb/n
-	if va < flatVariance || vb < flatVariance {
+	if least, most := min(va, vb), max(va, vb); least < flatVariance {
+		isOther := most > clearVariance || most < flatVariance && math.Abs(sa-sb)/n > otherGray
+		if isOther {
+			return 1
+		}
 		return 0
 	}
 	if cov <= 0 {
@@ -290,7 +314,8 @@ func unlike(a, b *thumb) float64 {
 	return 1 - cov*cov/(va*vb)
 }
 
-func (t *thumb) variance() float64 {
+// variance is that of a small picture's levels.
+func variance[A float32 | uint8](t *[thumbSize]A) float64 {
 	var sum, squares float64
 	for _, v := range t {
 		sum, squares = sum+float64(v), squares+float64(v)*float64(v)
@@ -299,5 +324,11 @@ func (t *thumb) variance() float64 {
 	return squares/n - sum/n*sum/n
 }
 
-// flatVariance is that of a picture within two levels of one gray.
-const flatVariance = 4
+// Variances of a picture within two levels of one gray, and of one that no encoder
+// makes flat; and by how many levels grays differ that are not one: above what full and
+// limited range do to black and white.
+const (
+	flatVariance  = 4
+	clearVariance = 36
+	otherGray     = 48
+)

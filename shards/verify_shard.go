@@ -2,6 +2,7 @@ package shards
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -42,73 +43,116 @@ func eachRow(o storage.Object, schema *table.Schema[Tuple], opts table.ReaderOpt
 	}
 }
 
-// firstRows are the rows of the index at which each shard's begin: they follow
-// each other as the shards do.
-func (v *verifier) firstRows() []int64 {
-	out := make([]int64, len(v.manifest.Shards))
-	next := int64(0)
-	for i, s := range v.manifest.Shards {
-		out[i] = next
-		next += s.Rows
-	}
-	return out
+// shardCheck is the check of one shard. What it finds counts only if the file is the
+// one that was written.
+type shardCheck struct {
+	v *verifier
+	Shard
+	object   storage.Object
+	keys     []uint64
+	sampled  int64
+	sources  SourceReport
+	problems []Problem
+	found    int
 }
 
-// shard checks one file and its rows. What it says of itself is compared with
-// the manifest and with the index.
-func (v *verifier) shard(ctx context.Context, s Shard, first int64) error {
-	whole, err := v.file(ctx, s.File)
-	if err != nil || !whole {
-		return err
+// problem notes what is wrong with a row; -1 stands for the whole file.
+func (c *shardCheck) problem(row int64, key, promise, format string, args ...any) {
+	c.found++
+	if len(c.problems) < c.v.MaxProblems {
+		c.problems = append(c.problems, Problem{Shard: c.Name, Row: row, Key: key, Promise: promise, Detail: fmt.Sprintf(format, args...)})
 	}
+}
+
+func (c *shardCheck) fileProblem(promise, format string, args ...any) {
+	c.problem(-1, "", promise, format, args...)
+}
+
+// shard checks a file and its rows. What it says of itself is compared with the
+// manifest and with the index's rows of it.
+func (v *verifier) shard(ctx context.Context, s Shard, index []*IndexRow) error {
 	o, err := v.Out.Open(ctx, s.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		v.fileProblem(s.Name, "manifest", "the file is missing")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	defer o.Close()
-	r, err := v.schema.NewReader(o, table.ReaderOptions{})
-	if err != nil {
-		v.fileProblem(s.Name, "parquet", "%v", err)
+	if o.Size() != s.Bytes {
+		v.fileProblem(s.Name, "checksum", "%d bytes, the manifest says %d", o.Size(), s.Bytes)
 		return nil
 	}
-	defer r.Close()
-	v.footer(s, r)
-	want, err := v.derivedIndex(ctx, s)
-	if err != nil {
-		v.fileProblem(s.Name, "parquet", "%v", err)
-		return nil
-	}
-	if err := v.compareIndex(ctx, s, first, want); err != nil {
+	file := &hashed{Object: o, sum: sha256.New()}
+	c := &shardCheck{v: v, Shard: s, object: file}
+	if err := c.rows(ctx, index); err != nil {
 		return err
 	}
-	picked := v.pick(want)
-	var sampled int64
+	sum, err := file.finish(ctx)
+	if err != nil {
+		return err
+	}
+	if sum != s.SHA256 {
+		v.fileProblem(s.Name, "checksum", "sha256 %s, the manifest says %s", sum, s.SHA256)
+		return nil
+	}
+	v.add(c.problems, c.found)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.report.Tuples += int64(len(c.keys))
+	v.report.Sampled += c.sampled
+	v.report.Sources.add(&c.sources)
+	v.hashes = append(v.hashes, c.keys...)
+	return nil
+}
+
+// rows checks the footer and every row.
+func (c *shardCheck) rows(ctx context.Context, index []*IndexRow) error {
+	broken := func(err error) error {
+		if err := storageFault(ctx, err); err != nil {
+			return err
+		}
+		c.fileProblem("parquet", "%v", err)
+		return nil
+	}
+	r, err := c.v.schema.NewReader(c.object, table.ReaderOptions{})
+	if err != nil {
+		return broken(err)
+	}
+	defer r.Close()
+	if !c.footer(r) {
+		return nil
+	}
+	want, err := c.derivedIndex(ctx)
+	if err != nil {
+		return broken(err)
+	}
+	c.compareIndex(index, want)
+	for _, x := range want {
+		c.keys = append(c.keys, hash64(x.Key))
+	}
+	picked := c.v.pick(want)
 	var src *source // of the tuple before
-	for row := int64(0); ; row++ {
+	defer func() { src.close() }()
+	ends := blobEnds{r: r}
+	for row, x := range want {
 		t, err := r.Next()
-		if err == io.EOF {
-			break
-		}
 		if err != nil {
-			v.fileProblem(s.Name, "parquet", "%v", err)
-			break
+			return broken(err)
 		}
-		c := &check{v: v, shard: s, row: row, t: t}
-		c.scalars()
-		c.places(o, want[row])
-		if picked[row] {
-			sampled++
-			if err := c.media(ctx, &src); err != nil {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		tc := &check{shardCheck: c, row: int64(row), t: t}
+		tc.scalars()
+		tc.places(&ends, x)
+		if picked[int64(row)] {
+			c.sampled++
+			if err := tc.media(ctx, &src); err != nil {
 				return err
 			}
 		}
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.report.Tuples += int64(len(want))
-	v.report.Sampled += sampled
-	for _, x := range want {
-		v.hashes = append(v.hashes, hash64(x.Key))
 	}
 	return nil
 }
@@ -132,75 +176,71 @@ func (v *verifier) pick(rows []*IndexRow) map[int64]bool {
 	return picked
 }
 
-// derivedIndex is what the index should say of a shard.
-func (v *verifier) derivedIndex(ctx context.Context, s Shard) (rows []*IndexRow, err error) {
-	err = indexShard(ctx, v.Out, v.schema, s.Name, func(x *IndexRow) error {
+// derivedIndex is what the index should say of the shard.
+func (c *shardCheck) derivedIndex(ctx context.Context) (rows []*IndexRow, err error) {
+	err = indexShard(ctx, c.v.Out, c.v.schema, c.Name, func(x *IndexRow) error {
 		rows = append(rows, x)
 		return nil
 	})
 	return rows, err
 }
 
-// compareIndex compares the index with the shard, row by row.
-func (v *verifier) compareIndex(ctx context.Context, s Shard, first int64, want []*IndexRow) error {
-	o, err := v.Out.Open(ctx, IndexName)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // has its problem already
-	}
-	if err != nil {
-		return err
-	}
-	defer o.Close()
-	r, err := IndexSchema.NewReader(o, table.ReaderOptions{})
-	if err == nil {
-		defer r.Close()
-		err = r.Skip(first)
-	}
-	for i := 0; err == nil && i < len(want); i++ {
-		var got *IndexRow
-		if got, err = r.Next(); err == nil && !reflect.DeepEqual(got, want[i]) {
-			v.problem(Problem{Shard: s.Name, Row: int64(i), Key: want[i].Key, Promise: "index",
-				Detail: fmt.Sprintf("%s has another row for it, of key %s", IndexName, got.Key)})
+// compareIndex compares the index's rows, as far as they could be read, with the
+// shard's.
+func (c *shardCheck) compareIndex(got, want []*IndexRow) {
+	for i := range min(len(got), len(want)) {
+		if !reflect.DeepEqual(got[i], want[i]) {
+			c.problem(int64(i), want[i].Key, "index", "%s has another row for it, of key %s", IndexName, got[i].Key)
 		}
 	}
-	if err != nil {
-		v.fileProblem(IndexName, "index", "rows of %s: %v", s.Name, err)
-	}
-	return nil
 }
 
-// footer checks what the shard says of itself and how it is laid out.
-func (v *verifier) footer(s Shard, r *table.Reader[Tuple]) {
+// footer checks what the shard says of itself and how it is laid out, and tells
+// whether its rows can be read.
+func (c *shardCheck) footer(r *table.Reader[Tuple]) bool {
+	v, s := c.v, c.Shard
+	sum := int64(0)
+	for _, n := range r.RowGroups() {
+		sum += n
+	}
+	if sum != r.Rows() {
+		c.fileProblem("parquet", "%d rows in row groups of %d", r.Rows(), r.RowGroups())
+		return false
+	}
 	if r.Rows() != s.Rows || !reflect.DeepEqual(r.RowGroups(), s.RowGroups) {
-		v.fileProblem(s.Name, "manifest", "%d rows in row groups of %d, the manifest says %d in %d", r.Rows(), r.RowGroups(), s.Rows, s.RowGroups)
+		c.fileProblem("manifest", "%d rows in row groups of %d, the manifest says %d in %d", r.Rows(), r.RowGroups(), s.Rows, s.RowGroups)
 	}
 	if got := r.Metadata(metaFingerprint); got != v.manifest.Fingerprint {
-		v.fileProblem(s.Name, "fingerprint", "%.12s, the manifest says %.12s", got, v.manifest.Fingerprint)
+		c.fileProblem("fingerprint", "%.12s, the manifest says %.12s", got, v.manifest.Fingerprint)
+	}
+	if got := r.Metadata(metaPlan); got != s.Plan {
+		c.fileProblem("fingerprint", "plan %.12s, the manifest says %.12s", got, s.Plan)
 	}
 	if got, want := r.Metadata("huggingface"), v.schema.Features(); got != want {
-		v.fileProblem(s.Name, "features", "the key huggingface is %q, not %q", got, want)
+		c.fileProblem("features", "the key huggingface is %q, not %q", got, want)
 	}
 	if s.Bytes > v.manifest.Settings.ShardBytes && s.Rows > 1 {
-		v.fileProblem(s.Name, "layout", "%d bytes in %d rows, above shard_bytes %d", s.Bytes, s.Rows, v.manifest.Settings.ShardBytes)
+		c.fileProblem("layout", "%d bytes in %d rows, above shard_bytes %d", s.Bytes, s.Rows, v.manifest.Settings.ShardBytes)
 	}
 	md := r.FileMetaData()
 	want := v.schema.Leaves()
 	if md.Schema.NumColumns() != len(want) {
-		v.fileProblem(s.Name, "layout", "%d leaf columns, want %d", md.Schema.NumColumns(), len(want))
-		return
+		c.fileProblem("layout", "%d leaf columns, want %d", md.Schema.NumColumns(), len(want))
+		return true
 	}
 	for g := range r.RowGroups() {
 		rg := md.RowGroup(g)
 		// Page headers and levels come on top of the values that are counted.
 		if most := v.manifest.Settings.RowGroupBytes; r.RowGroups()[g] > 1 && rg.TotalByteSize() > most+most/8+rowGroupSlack {
-			v.fileProblem(s.Name, "layout", "row group %d has %d bytes, above row_group_bytes %d", g, rg.TotalByteSize(), most)
+			c.fileProblem("layout", "row group %d has %d bytes, above row_group_bytes %d", g, rg.TotalByteSize(), most)
 		}
 		for i, leaf := range want {
 			if problem := checkLeaf(rg, i, leaf); problem != "" {
-				v.fileProblem(s.Name, "layout", "row group %d, column %s: %s", g, leaf.Path, problem)
+				c.fileProblem("layout", "row group %d, column %s: %s", g, leaf.Path, problem)
 			}
 		}
 	}
+	return true
 }
 
 const rowGroupSlack = 64 << 10
@@ -235,14 +275,13 @@ func checkLeaf(rg *metadata.RowGroupMetaData, i int, want table.LeafInfo) string
 
 // check is the check of one tuple.
 type check struct {
-	v     *verifier
-	shard Shard
-	row   int64
-	t     *Tuple
+	*shardCheck
+	row int64
+	t   *Tuple
 }
 
 func (c *check) problem(promise, format string, args ...any) {
-	c.v.problem(Problem{Shard: c.shard.Name, Row: c.row, Key: c.t.Key, Promise: promise, Detail: fmt.Sprintf(format, args...)})
+	c.shardCheck.problem(c.row, c.t.Key, promise, format, args...)
 }
 
 // scalars checks what needs no decoding. Every tuple gets this.
@@ -254,8 +293,8 @@ func (c *check) scalars() {
 	if c.v.excluded.has(t) {
 		c.problem("excluded", "was taken out of the set, and is in it")
 	}
-	if !c.v.split(c.shard, t.SourceID) {
-		c.problem("splits", "source %s does not belong to %s", t.SourceID, c.shard.Split)
+	if !c.v.split(c.Shard, t.SourceID) {
+		c.problem("splits", "source %s does not belong to %s", t.SourceID, c.Split)
 	}
 	if !(t.End > t.Start && t.Start >= 0) || t.Duration != t.End-t.Start {
 		c.problem("span", "start %v, end %v, duration %v", t.Start, t.End, t.Duration)
@@ -280,8 +319,13 @@ func (c *check) scalars() {
 			c.problem(modality, "is null, and status does not say why")
 		}
 	}
+	if t.Text == "" && !isMissing(t, "text") {
+		c.problem("text", "is empty, and status does not say why")
+	}
+	c.chosen()
+	c.ranges()
 	for modality, blob := range t.blobs() {
-		c.named(modality, blob)
+		c.named(modality, modality, blob, "")
 		if blob.Bytes != nil && !c.v.manifest.Settings.keeps(modality) {
 			c.problem(modality, "is there, and the set's columns leave it out")
 		}
@@ -289,14 +333,12 @@ func (c *check) scalars() {
 	if len(t.Frames) > 0 && !c.v.manifest.Settings.keeps("frames") {
 		c.problem("frames", "are there, and the set's columns leave them out")
 	}
-	if m := t.DepthMeta; m != nil && m.Kind != dataset.AffineInvariantDepth && m.Kind != dataset.InverseDepth && m.Kind != dataset.MetricDepth {
-		c.problem("depth", "depth_meta.kind is %q", m.Kind)
-	}
 	depth, normal := t.Depth.Bytes != nil, t.Normal.Bytes != nil
 	for i, f := range t.Frames {
-		c.named("frames", f.Image)
-		c.named("depth", f.Depth)
-		c.named("normal", f.Normal)
+		number := fmt.Sprintf(".%02d", i)
+		c.named("frames", "image", f.Image, number)
+		c.named("depth", "depth", f.Depth, number)
+		c.named("normal", "normal", f.Normal, number)
 		c.frameMap(dataset.StageDepth, i, f.Depth)
 		c.frameMap(dataset.StageNormal, i, f.Normal)
 		depth, normal = depth || f.Depth.Bytes != nil, normal || f.Normal.Bytes != nil
@@ -311,10 +353,70 @@ func (t *Tuple) blobs() map[string]table.Blob {
 	return map[string]table.Blob{"image": t.Image, "video": t.Video, "audio": t.Audio, "depth": t.Depth, "normal": t.Normal}
 }
 
-// named checks that a blob has the name of its tuple.
-func (c *check) named(modality string, blob table.Blob) {
-	if blob.Bytes != nil && !strings.HasPrefix(blob.Path, c.t.Key+".") {
-		c.problem(modality, "its path is %q, which is not of this key", blob.Path)
+// named checks that a blob has the name of its tuple; number is that of its frame.
+func (c *check) named(promise, modality string, blob table.Blob, number string) {
+	suffix := map[string]string{"image": ".jpg", "video": ".mp4", "depth": ".depth.png", "normal": ".normal.png"}[modality]
+	if modality == "audio" {
+		suffix = "." + c.v.audioFormat()
+	}
+	if want := c.t.Key + number + suffix; blob.Bytes != nil && blob.Path != want {
+		c.problem(promise, "its path is %q, not %q", blob.Path, want)
+	}
+}
+
+// chosen checks that the tuple is one of those that the settings ask for.
+func (c *check) chosen() {
+	s, t := &c.v.manifest.Settings, c.t
+	if keeps, err := c.v.filter.Keeps(t); err != nil {
+		c.problem("where", "%v", err)
+	} else if !keeps {
+		c.problem("where", "%s is not true of it", s.Where)
+	}
+	for _, name := range s.Require {
+		blob, isBlob := t.blobs()[name]
+		if isBlob && s.keeps(name) && blob.Bytes == nil || name == "text" && t.Text == "" || name == "subtitles" && len(t.Subtitles) == 0 {
+			c.problem("require", "it has no %s", name)
+		}
+	}
+}
+
+// ranges checks that numbers and words are among those that there are.
+func (c *check) ranges() {
+	t := c.t
+	for name, v := range map[string]float64{"motion": t.Motion, "silence": t.Silence, "brightness": t.Brightness} {
+		if !(v >= 0 && v <= 1) {
+			c.problem(name, "is %v, not 0 to 1", v)
+		}
+	}
+	if !(t.Sharpness >= 0) || math.IsInf(t.Sharpness, 1) {
+		c.problem("sharpness", "is %v", t.Sharpness)
+	}
+	if !(math.Abs(t.AudioOffsetMS) <= 1000*t.Duration) {
+		c.problem("audio_offset_ms", "is %v in a clip of %v s", t.AudioOffsetMS, t.Duration)
+	}
+	for i, caption := range t.Captions {
+		if !slices.Contains(captionRank, caption.Kind) {
+			c.problem("captions", "caption %d is of the kind %q", i, caption.Kind)
+		}
+	}
+	if m := t.DepthMeta; m != nil {
+		if m.Kind != dataset.AffineInvariantDepth && m.Kind != dataset.InverseDepth && m.Kind != dataset.MetricDepth {
+			c.problem("depth", "depth_meta.kind is %q", m.Kind)
+		}
+		if !(m.Min <= m.Max) || math.IsInf(float64(m.Min), 0) || math.IsInf(float64(m.Max), 0) {
+			c.problem("depth", "depth_meta is from %v to %v", m.Min, m.Max)
+		}
+		c.byModel("depth", m.Model, m.WeightsSHA256)
+	}
+	if m := t.NormalMeta; m != nil {
+		c.byModel("normal", m.Model, m.WeightsSHA256)
+	}
+}
+
+// byModel checks that the manifest names the model of a map.
+func (c *check) byModel(task, name, weights string) {
+	if !slices.ContainsFunc(c.v.manifest.Models, func(m Model) bool { return m.Task == task && m.Name == name && m.WeightsSHA256 == weights }) {
+		c.problem(task, "%s_meta names the model %q with weights %.12q, which is none of the manifest's", task, name, weights)
 	}
 }
 
@@ -329,45 +431,64 @@ func (c *check) frameMap(stage string, i int, m table.Blob) {
 // timeSlack is for times that went through a container's milliseconds.
 const timeSlack = 0.001
 
-// places checks that the index points at the very bytes of each blob.
-func (c *check) places(o storage.Object, x *IndexRow) {
-	same := func(column string, p Place, want table.Blob) {
-		if p.Offset == nil || p.Size == nil {
-			if want.Bytes != nil {
-				c.problem("index", "%s has no place", column)
-			}
-			return
+// blobEnds are where the blobs of a shard end, as its pages were met.
+type blobEnds struct {
+	r     *table.Reader[Tuple]
+	rows  int64 // of the row group, still to come
+	next  map[string][]int64
+	group int
+}
+
+// row moves on to the next row.
+func (b *blobEnds) row() {
+	if b.rows == 0 {
+		for ; b.rows == 0; b.group++ {
+			b.rows = b.r.RowGroups()[b.group]
 		}
-		if int64(len(want.Bytes)) != *p.Size || !rangeIs(o, *p.Offset, want.Bytes) {
-			c.problem("index", "the %d bytes at %d are not %s", *p.Size, *p.Offset, column)
+		b.next = map[string][]int64{}
+	}
+	b.rows--
+}
+
+// take is the end of the leaf's next blob, -1 if it is not known.
+func (b *blobEnds) take(leaf string) int64 {
+	ends, begun := b.next[leaf]
+	if !begun {
+		ends = b.r.BlobEnds(leaf)
+	}
+	if len(ends) == 0 {
+		return -1
+	}
+	b.next[leaf] = ends[1:]
+	return ends[0]
+}
+
+// places checks that the index points at the very bytes of each blob.
+func (c *check) places(ends *blobEnds, x *IndexRow) {
+	ends.row()
+	same := func(leaf, what string, p Place, blob table.Blob) {
+		end := int64(0)
+		if blob.Bytes != nil {
+			end = ends.take(leaf + ".bytes")
+		}
+		switch {
+		case p.Offset == nil || p.Size == nil:
+			if blob.Bytes != nil {
+				c.problem("index", "%s has no place", what)
+			}
+		case blob.Bytes == nil || int64(len(blob.Bytes)) != *p.Size || *p.Offset+*p.Size != end:
+			c.problem("index", "the %d bytes at %d are not %s", *p.Size, *p.Offset, what)
 		}
 	}
 	t := c.t
 	for column, blob := range t.blobs() {
-		same(column, *x.place(column), blob)
+		same(column, column, *x.place(column), blob)
 	}
 	for i, f := range t.Frames {
-		same(fmt.Sprintf("image of frame %d", i), x.Frames[i].Image, f.Image)
-		same(fmt.Sprintf("depth of frame %d", i), x.Frames[i].Depth, f.Depth)
-		same(fmt.Sprintf("normal of frame %d", i), x.Frames[i].Normal, f.Normal)
-	}
-}
-
-// rangeIs tells whether the object holds want at offset.
-func rangeIs(o storage.Object, offset int64, want []byte) bool {
-	buf := make([]byte, min(len(want), 256<<10))
-	for len(want) > 0 {
-		n := min(len(buf), len(want))
-		if k, err := o.ReadAt(buf[:n], offset); k < n || err != nil && err != io.EOF {
-			return false
+		for field, blob := range map[string]table.Blob{"image": f.Image, "depth": f.Depth, "normal": f.Normal} {
+			same(framesPath+field, fmt.Sprintf("%s of frame %d", field, i), *x.Frames[i].place(field), blob)
 		}
-		if string(buf[:n]) != string(want[:n]) {
-			return false
-		}
-		offset += int64(n)
-		want = want[n:]
 	}
-	return true
 }
 
 // media decodes a tuple's media and checks them against each other and against

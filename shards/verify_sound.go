@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/bits"
 	"math/cmplx"
+
+	"micodata/dataset"
 )
 
 // silent is -60 dBFS, as a share of full scale.
@@ -26,6 +28,13 @@ func (c *check) sound(m *clipMedia) {
 	}
 	if feature := c.v.manifest.AudioRate; feature > 0 && rate != feature {
 		c.problem("audio", "%d Hz, the column's feature says %d", rate, feature)
+	}
+	extracted := c.v.manifest.Stages[dataset.StageExtract]
+	if want := intSetting(extracted, "audio_channels"); want > 0 && m.audio.Audio.Channels != want {
+		c.problem("audio", "%d channels, the settings say %d", m.audio.Audio.Channels, want)
+	}
+	if want := c.v.audioFormat(); m.audio.Codec != want && (want != "wav" || m.audio.Codec != "pcm_s16le") {
+		c.problem("audio", "is %s, the settings say %s", m.audio.Codec, want)
 	}
 	if want := math.Round(t.Duration * float64(rate)); math.Abs(float64(m.samples)-want) > 1 {
 		c.problem("audio", "%d samples; %v s at %d Hz are %v", m.samples, t.Duration, rate, want)

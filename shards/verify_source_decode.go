@@ -67,7 +67,7 @@ func (v *verifier) decodeSpan(ctx context.Context, s *source, span *span) error 
 		return err
 	}
 	take := []func(at float64, data []byte){span.takeFrame, span.takeSound}
-	limits := []int{thumbW * thumbH, maxSoundPacket}
+	limits := []int{thumbSize, maxSoundPacket}
 	var g errgroup.Group
 	for i := range job.Outputs {
 		g.Go(func() error {

@@ -7,10 +7,27 @@ type picture struct {
 	what string
 	time float64 // from the clip's start, seconds
 	k    int     // frame of the clip that it shows
-	luma *thumb
+	// One of both: of a still, or of a frame.
+	still *thumb
+	frame *grayThumb
 	// off tells how unlike it is to the source's frames k-reach to k+reach; 0
-	// where there is none, or one of the two is flat, so that nothing can be said.
+	// where there is none, or nothing can be said: see [unlike].
 	off [2*reach + 1]float32
+}
+
+// unlike compares it with a frame of the source.
+func (p *picture) unlike(frame *grayThumb) float64 {
+	if p.still != nil {
+		return unlike(p.still, frame)
+	}
+	return unlike(p.frame, frame)
+}
+
+func (p *picture) variance() float64 {
+	if p.still != nil {
+		return variance(p.still)
+	}
+	return variance(p.frame)
 }
 
 // reach is with how many frames before and after its own a picture is compared.
@@ -55,7 +72,7 @@ func (s *span) stillDiffers(p *picture) string {
 	if lag, least := bestLag([]*picture{p}); least < otherFrame {
 		return fmt.Sprintf("at %v s, shows the source's frame %s of %.4f s", p.time, later(lag), s.start+p.time)
 	}
-	if own > mostUnlike(p.luma, s.isSmall) {
+	if own > mostUnlike(p.variance(), s.isSmall) {
 		return fmt.Sprintf("does not show the source's frame of %.4f s (%.2f unlike)", s.start+p.time, own)
 	}
 	return ""
@@ -76,7 +93,7 @@ func (s *span) runDiffers(frames []*picture) string {
 		var own, most float64
 		for _, p := range frames[i : i+n] {
 			own += float64(p.off[reach]) / float64(n)
-			most += mostUnlike(p.luma, false) / float64(n)
+			most += mostUnlike(p.variance(), false) / float64(n)
 		}
 		if s.isCoarse {
 			most = coarseRunUnlike

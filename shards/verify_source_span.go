@@ -18,7 +18,7 @@ type span struct {
 	isSilent   bool // the column audio is null, and status says why
 
 	times    []float64          // of the source's frames in the span, from start on
-	last     []thumb            // frames up to the one that is taken, at most reach before it
+	last     []grayThumb        // frames up to the one that is taken, at most reach before it
 	after    int                // frames after the span
 	pictures map[int][]*picture // by the frame of the span that they show
 	timed    []*picture         // stills of a tuple without video whose frame has not come yet
@@ -35,10 +35,10 @@ func newSpan(t *Tuple, clip *clipMedia, stills []still) *span {
 	s := &span{start: t.Start, end: t.End, fps: t.FPS, clip: clip, isSilent: isMissing(t, "audio"), pictures: map[int][]*picture{}}
 	s.sound.samples = make([]float32, len(clip.stored))
 	for i := range clip.thumbs {
-		s.addPicture(&picture{what: "video", time: clip.times[i], k: i, luma: &clip.thumbs[i]})
+		s.addPicture(&picture{what: "video", time: clip.times[i], k: i, frame: &clip.thumbs[i]})
 	}
 	for i := range stills {
-		p := &picture{what: stills[i].what, time: stills[i].time, luma: &stills[i].luma}
+		p := &picture{what: stills[i].what, time: stills[i].time, still: &stills[i].luma}
 		if clip.video == nil {
 			s.timed = append(s.timed, p)
 		} else if len(clip.times) > 0 {
@@ -56,13 +56,10 @@ func (s *span) addPicture(p *picture) {
 
 // takeFrame takes the next frame of the source and its time.
 func (s *span) takeFrame(at float64, gray []byte) {
-	if len(gray) != thumbW*thumbH || s.after == reach {
+	if len(gray) != thumbSize || s.after == reach {
 		return
 	}
-	var frame thumb
-	for i, v := range gray {
-		frame[i] = float32(v)
-	}
+	frame := grayThumb(gray)
 	if s.last = append(s.last, frame); len(s.last) > reach+1 {
 		s.last = s.last[1:]
 	}
@@ -100,10 +97,10 @@ func (s *span) place(n int, time float64) bool {
 
 // compare compares the source's frame n, from the first of the span on, with the
 // pictures near it.
-func (s *span) compare(n int, frame *thumb) {
+func (s *span) compare(n int, frame *grayThumb) {
 	for lag := -reach; lag <= reach; lag++ {
 		for _, p := range s.pictures[n-lag] {
-			p.off[reach+lag] = float32(unlike(p.luma, frame))
+			p.off[reach+lag] = float32(p.unlike(frame))
 		}
 	}
 }

@@ -3,6 +3,7 @@ package shards
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -70,7 +71,8 @@ func replaceShard(ctx context.Context, s storage.Store, m *Manifest, rows []*Tup
 	}
 	defer object.Abort()
 	schema := NewTupleSchema(m.AudioRate)
-	w := schema.NewWriter(object, table.WriterOptions{RowGroupBytes: m.Settings.RowGroupBytes, Metadata: []table.KeyValue{{Key: metaFingerprint, Value: m.Fingerprint}, {Key: metaPlan, Value: "x"}}})
+	plan := m.Shards[0].Plan
+	w := schema.NewWriter(object, table.WriterOptions{RowGroupBytes: m.Settings.RowGroupBytes, Metadata: []table.KeyValue{{Key: metaFingerprint, Value: m.Fingerprint}, {Key: metaPlan, Value: plan}}})
 	for _, r := range rows {
 		if err := w.Write(r); err != nil {
 			return err
@@ -82,14 +84,15 @@ func replaceShard(ctx context.Context, s storage.Store, m *Manifest, rows []*Tup
 	if err := object.Commit(ctx); err != nil {
 		return err
 	}
-	p := &shardPlan{Split: Train, Total: 1, Rows: int64(len(rows)), Digest: "x"}
+	p := &shardPlan{Split: Train, Total: 1, Rows: int64(len(rows)), Digest: plan}
 	if m.Shards[0], err = describeShard(ctx, s, schema, p, ""); err != nil {
 		return err
 	}
-	m.Tuples, m.Bytes, m.Splits = int64(len(rows)), m.Shards[0].Bytes, map[string]int64{Train: int64(len(rows))}
-	if err := writeIndex(ctx, s, m, func(*IndexRow) {}); err != nil {
+	var n tally
+	if err := writeIndex(ctx, s, m, func(x *IndexRow) { n.add(Train, &x.Tuple) }); err != nil {
 		return err
 	}
+	m.Tuples, m.Bytes, m.Splits, m.Sources, m.Seconds, m.Missing = n.tuples, m.Shards[0].Bytes, n.splits, n.sources.count(), n.seconds, n.missing
 	return m.save(ctx, s)
 }
 
@@ -97,6 +100,12 @@ func replaceShard(ctx context.Context, s storage.Store, m *Manifest, rows []*Tup
 type corruption struct {
 	name, promise string // none if it is in order
 	change        func(t *testing.T, r *Tuple)
+}
+
+// setImage puts another key frame into a tuple, with its measures.
+func setImage(r *Tuple, data []byte) {
+	r.Image.Bytes, r.PHash = data, testset.PHash(data)
+	r.Sharpness, r.Brightness = testset.Measure(data)
 }
 
 // corruptions are of tuples with maps of their key frames. The tuple i shows media
@@ -109,12 +118,10 @@ var corruptions = []corruption{
 	{"video a frame late", "image", func(t *testing.T, r *Tuple) { r.Video.Bytes = testset.Make(t, 0, 1).Video }},
 	{"video a frame early", "frames", func(t *testing.T, r *Tuple) { r.Video.Bytes = testset.Make(t, 1, -1).Video }},
 	{"key frame's neighbour", "image", func(t *testing.T, r *Tuple) {
-		r.Image.Bytes = testset.Make(t, 0, 1).Neighbour
-		r.Sharpness, r.Brightness = testset.Measure(r.Image.Bytes)
+		setImage(r, testset.Make(t, 0, 1).Neighbour)
 	}},
 	{"key frame of another clip", "image", func(t *testing.T, r *Tuple) {
-		r.Image.Bytes = testset.Make(t, 0, 0).Image
-		r.Sharpness, r.Brightness = testset.Measure(r.Image.Bytes)
+		setImage(r, testset.Make(t, 0, 0).Image)
 	}},
 	{"key frame at another time", "image", func(_ *testing.T, r *Tuple) { r.ImageTime += 0.04 }},
 	{"time of no frame", "image", func(_ *testing.T, r *Tuple) { r.ImageTime += 0.02 }},
@@ -136,6 +143,25 @@ var corruptions = []corruption{
 	{"cue outside", "subtitles", func(_ *testing.T, r *Tuple) { r.Subtitles[0].End = 2.5 }},
 	{"lost without a word", "depth", func(_ *testing.T, r *Tuple) { r.Depth = table.Blob{} }},
 	{"picture named for another tuple", "image: its path is", func(_ *testing.T, r *Tuple) { r.Image.Path = "a.00099.jpg" }},
+	{"gray key frame", "image: does not show the clip's frame", func(t *testing.T, r *Tuple) { setImage(r, gray(testset.Width, testset.Height)) }},
+	{"gray frames", "frames: does not show the clip's frame", func(t *testing.T, r *Tuple) {
+		for i := range r.Frames {
+			r.Frames[i].Image.Bytes = gray(testset.Width, testset.Height)
+		}
+	}},
+	{"path of another kind", "frames: its path is", func(_ *testing.T, r *Tuple) { r.Frames[1].Image.Path = r.Frames[2].Image.Path }},
+	{"hash of another picture", "phash", func(_ *testing.T, r *Tuple) { r.PHash ^= 7 }},
+	{"motion", "motion: is 1.5", func(_ *testing.T, r *Tuple) { r.Motion = 1.5 }},
+	{"silence", "silence: is NaN", func(_ *testing.T, r *Tuple) { r.Silence = math.NaN() }},
+	{"offset of sound", "audio_offset_ms", func(_ *testing.T, r *Tuple) { r.AudioOffsetMS = -1e9 }},
+	{"caption of no kind", "captions: caption 2 is of the kind \"rumour\"", func(_ *testing.T, r *Tuple) {
+		r.Captions = append(r.Captions, Caption{Text: "x", Kind: "rumour"})
+	}},
+	{"no text, without a word", "text: is empty", func(_ *testing.T, r *Tuple) { r.Text, r.Captions = "", nil }},
+	{"depth of no range", "depth: depth_meta is from 1 to 0", func(_ *testing.T, r *Tuple) { r.DepthMeta.Min, r.DepthMeta.Max = 1, 0 }},
+	{"depth of one value", "depth: its maps are from 0 to 65535, and depth_meta from 1 to 1", func(_ *testing.T, r *Tuple) { r.DepthMeta.Min, r.DepthMeta.Max = 1, 1 }},
+	{"depth by another model", "depth: depth_meta names the model", func(_ *testing.T, r *Tuple) { r.DepthMeta.Model = "dpt" }},
+	{"normals by other weights", "normal: normal_meta names the model", func(_ *testing.T, r *Tuple) { r.NormalMeta.WeightsSHA256 = "00" }},
 	{"depth of no kind", "depth: depth_meta.kind", func(_ *testing.T, r *Tuple) { r.DepthMeta.Kind = "depth" }},
 	{"key of another source", "key", func(_ *testing.T, r *Tuple) { r.SourceID = "b" }},
 }
@@ -214,6 +240,19 @@ func findsCorruptions(t *testing.T, corruptions []corruption, row func(testset.R
 	}
 }
 
+// recount changes the manifest.
+func recount(t *testing.T, s storage.Store, change func(*Manifest)) {
+	t.Helper()
+	m, err := ReadManifest(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(m)
+	if err := m.save(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestVerifyFindsCorruptSets(t *testing.T) {
 	name := "data/train-00000-of-00001.parquet"
 	flip := func(t *testing.T, s storage.Store, object string, at func([]byte) int) {
@@ -223,6 +262,9 @@ func TestVerifyFindsCorruptSets(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	env := newEnv(t, parts(t)[:1])
+	write(t, env)
+	good := files(t, env.Out)
 	middle := func(b []byte) int { return len(b) / 2 }
 	for _, c := range []struct {
 		name, want string
@@ -231,10 +273,62 @@ func TestVerifyFindsCorruptSets(t *testing.T) {
 		{"repeated key", "unique keys: the key is also in", func(t *testing.T, s storage.Store) {
 			rewrite(t, s, func(r []*Tuple) []*Tuple { return append(r, r[0]) })
 		}},
-		{"dropped row", "the manifest says", func(t *testing.T, s storage.Store) {
-			_, before := tuples(t, s)
+		{"dropped row", "2 clips became tuples, and there are 1", func(t *testing.T, s storage.Store) {
 			rewrite(t, s, func(r []*Tuple) []*Tuple { return r[1:] })
-			if err := before.save(t.Context(), s); err != nil {
+		}},
+		{"dropped row that is said to be left out", "1 clips were left out, and of 0 it is said why", func(t *testing.T, s storage.Store) {
+			rewrite(t, s, func(r []*Tuple) []*Tuple { return r[1:] })
+			recount(t, s, func(m *Manifest) {
+				c := m.Counts[StageShard]
+				c.OK, c.Skipped, c.Classes = c.OK-1, 1, map[dataset.Class]int64{dataset.Policy: 1}
+				m.Counts[StageShard] = c
+			})
+		}},
+		{"left out by no setting", "1 clips were left out by where, which is not asked for", func(t *testing.T, s storage.Store) {
+			recount(t, s, func(m *Manifest) { m.LeftOut = map[string]int64{"where": 1} })
+		}},
+		{"dropped row that is said to have failed", "is not that of its shards and counts", func(t *testing.T, s storage.Store) {
+			rewrite(t, s, func(r []*Tuple) []*Tuple { return r[1:] })
+			recount(t, s, func(m *Manifest) {
+				for _, stage := range []string{dataset.StageExtract, StageShard, dataset.StageDepth, dataset.StageNormal} {
+					c := m.Counts[stage]
+					c.Rows, c.OK = c.Rows-1, c.OK-1
+					m.Counts[stage] = c
+				}
+			})
+		}},
+		{"row of an index without a shard", "has a row of no shard", func(t *testing.T, s storage.Store) {
+			_, m := tuples(t, s)
+			rewrite(t, s, func(r []*Tuple) []*Tuple { return append(r, r[0]) })
+			_, longer := tuples(t, s)
+			index := files(t, s)[IndexName]
+			rewrite(t, s, func(r []*Tuple) []*Tuple { return r[:m.Tuples] })
+			if err := storage.WriteAll(t.Context(), s, IndexName, storage.Replace, index); err != nil {
+				t.Fatal(err)
+			}
+			recount(t, s, func(m *Manifest) { m.Index = longer.Index })
+		}},
+		{"stages left out", "stages has no extract", func(t *testing.T, s storage.Store) {
+			recount(t, s, func(m *Manifest) { m.Stages = nil })
+		}},
+		{"not what was asked for", "where: motion > 0.9 is not true of it", func(t *testing.T, s storage.Store) {
+			recount(t, s, func(m *Manifest) { m.Settings.Where = "motion > 0.9" })
+		}},
+		{"not what was required", "require: it has no audio", func(t *testing.T, s storage.Store) {
+			rewrite(t, s, func(r []*Tuple) []*Tuple { r[0].Audio = table.Blob{}; return r })
+			recount(t, s, func(m *Manifest) { m.Settings.Require = []string{"audio"} })
+		}},
+		{"another limit", "fingerprint", func(t *testing.T, s storage.Store) {
+			recount(t, s, func(m *Manifest) { m.Settings.Limit = 1000 })
+		}},
+		{"sources miscounted", "says 2 sources", func(t *testing.T, s storage.Store) { recount(t, s, func(m *Manifest) { m.Sources++ }) }},
+		{"seconds miscounted", "sources and ", func(t *testing.T, s storage.Store) { recount(t, s, func(m *Manifest) { m.Seconds++ }) }},
+		{"losses miscounted", "are missing", func(t *testing.T, s storage.Store) {
+			recount(t, s, func(m *Manifest) { m.Missing = map[string]map[dataset.Class]int64{"text": {dataset.NotFound: 1}} })
+		}},
+		{"split without tuples", "says splits of", func(t *testing.T, s storage.Store) { recount(t, s, func(m *Manifest) { m.Splits[Test] = 1 }) }},
+		{"preview gone", PreviewName + ": manifest: the file is missing", func(t *testing.T, s storage.Store) {
+			if err := s.Delete(t.Context(), PreviewName); err != nil {
 				t.Fatal(err)
 			}
 		}},
@@ -273,10 +367,14 @@ func TestVerifyFindsCorruptSets(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			env := newEnv(t, parts(t)[:1])
-			write(t, env)
-			c.change(t, env.Out)
-			r, err := Verify(t.Context(), VerifyEnv{Out: env.Out, Tools: tools(t)})
+			out := local(t)
+			for name, data := range good {
+				if err := storage.WriteAll(t.Context(), out, name, storage.Exclusive, data); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.change(t, out)
+			r, err := Verify(t.Context(), VerifyEnv{Out: out, Tools: tools(t)})
 			if err != nil {
 				t.Fatal(err)
 			}

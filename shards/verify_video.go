@@ -27,7 +27,7 @@ type clipMedia struct {
 	track  *ffmpeg.Stream // the video's own sound, nil if it has none
 	audio  *ffmpeg.Stream // of the column audio, nil if it is null
 	times  []float64      // of the video's frames, seconds
-	thumbs []thumb
+	thumbs []grayThumb    // of the first frames, at most maxThumbs
 	// Both at soundRate, mono.
 	heard, stored []float32
 	samples       int64 // of the column audio, a channel
@@ -182,13 +182,18 @@ func (v *verifier) decodeFiles(ctx context.Context, m *clipMedia, clip, sound st
 	return broken(ctx, "video", readErr)
 }
 
+// maxThumbs is how many frames of a clip are compared: 10 minutes, the longest clip
+// that settings cut, at 60 a second, and 130 MB. Spans that a list gives may be longer;
+// of frames after these only the times are checked.
+const maxThumbs = 36_000
+
 func (m *clipMedia) readThumbs(r io.Reader) error {
-	frames, err := nut.NewReader(r, thumbW*thumbH)
+	frames, err := nut.NewReader(r, thumbSize)
 	if err != nil {
 		return err
 	}
 	base := frames.Streams()[0].TimeBase
-	buf := make([]byte, 0, thumbW*thumbH)
+	buf := make([]byte, 0, thumbSize)
 	for {
 		f, err := frames.Next(buf)
 		if err == io.EOF {
@@ -197,14 +202,12 @@ func (m *clipMedia) readThumbs(r io.Reader) error {
 		if err != nil {
 			return err
 		}
-		if len(f.Data) != thumbW*thumbH {
+		if len(f.Data) != thumbSize {
 			return fmt.Errorf("%w: a frame of %d bytes", nut.ErrCorrupt, len(f.Data))
 		}
-		var t thumb
-		for i, v := range f.Data {
-			t[i] = float32(v)
+		if len(m.thumbs) < maxThumbs {
+			m.thumbs = append(m.thumbs, grayThumb(f.Data))
 		}
-		m.thumbs = append(m.thumbs, t)
 		m.times = append(m.times, float64(f.PTS)*float64(base.Num)/float64(base.Den))
 	}
 }
@@ -287,9 +290,12 @@ func (c *check) moments(m *clipMedia, stills []still) {
 			c.problem(s.what, "the clip has no frame at %v s; the nearest is at %v s", s.time, m.times[k])
 			continue
 		}
+		if k >= len(m.thumbs) {
+			continue
+		}
 		if other := closest(&s.luma, m.thumbs, k); other != k {
 			c.problem(s.what, "shows frame %d (%v s), not frame %d of its time %v s", other, m.times[other], k, s.time)
-		} else if d := unlike(&s.luma, &m.thumbs[k]); d > mostUnlike(&s.luma, coarse) {
+		} else if d := unlike(&s.luma, &m.thumbs[k]); d > mostUnlike(variance(&s.luma), coarse) {
 			c.problem(s.what, "does not show the clip's frame at %v s (%.2f unlike)", s.time, d)
 		}
 		if s.what == "frames" && len(stills) == len(t.Frames)+1 {
@@ -320,12 +326,13 @@ const (
 	noiseLevels  = 2 // variance, in levels of gray squared, that encoders add
 )
 
-// mostUnlike is how unlike a picture may be to the frame that it shows.
-func mostUnlike(shown *thumb, coarse bool) float64 {
+// mostUnlike is how unlike a picture of some variance may be to the frame that it
+// shows.
+func mostUnlike(variance float64, coarse bool) float64 {
 	if coarse {
 		return coarseUnlike
 	}
-	return min(max(maxUnlike, noiseLevels/shown.variance()), coarseUnlike)
+	return min(max(maxUnlike, noiseLevels/variance), coarseUnlike)
 }
 
 // isCoarse tells whether clips are of poor quality by the set's settings, or
@@ -355,7 +362,7 @@ func nearest(times []float64, t float64) int {
 // most like the still. A neighbour must be clearly closer, and be the still's
 // picture: where little moves, or clips are poor, the encoders' noise decides, and
 // nothing can be said.
-func closest(s *thumb, frames []thumb, k int) int {
+func closest(s *thumb, frames []grayThumb, k int) int {
 	own := unlike(s, &frames[k])
 	best, least := k, own
 	for i := max(0, k-2); i <= min(len(frames)-1, k+2); i++ {

@@ -56,7 +56,8 @@ func newEnv(t testing.TB, p []testset.Part) Env {
 	t.Helper()
 	data := local(t)
 	env := Env{Dataset: data, Out: local(t), Settings: DefaultSettings(), Version: "test",
-		Frozen: testset.Dataset(t, data, p), Labels: []string{dataset.StageDepth, dataset.StageNormal}}
+		Frozen: testset.Dataset(t, data, p), Labels: []string{dataset.StageDepth, dataset.StageNormal},
+		Models: []Model{{Name: "ramp", Task: "depth", WeightsSHA256: "00"}, {Name: "waves", Task: "normal", WeightsSHA256: "11"}}}
 	env.Splits = Splits{Train: 1}
 	return env
 }

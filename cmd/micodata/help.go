@@ -3,7 +3,7 @@ package main
 // settingHelp describes every setting, by its key in the settings file. One text
 // serves all commands that have the setting.
 var settingHelp = map[string]string{
-	"workers":            "sources, or clips of an export, worked on at once (default: one a core)",
+	"workers":            "sources, clips of an export, or shards to verify, worked on at once (default: one a core)",
 	"temp_dir":           "where clips wait until all of their source are there (default: the system's)",
 	"allow_failures":     "exit 0 even if some sources or clips failed",
 	"metrics":            "serve Prometheus metrics at this address while the command runs, such as 127.0.0.1:9090",

@@ -16,19 +16,28 @@ import (
 	"micodata/shards"
 )
 
+// verifyWork are the settings of how verify works.
+type verifyWork struct {
+	Workers int `json:"workers"`
+}
+
 func (a *app) verifyCommand() *cobra.Command {
-	sample, dir, noSources, asJSON := 0.05, "", false, false
+	sample, dir, noSources, asJSON, flags := 0.05, "", false, false, verifyWork{}
 	cmd := &cobra.Command{
 		Use:   "verify OUT [--sample P]",
 		Short: "Re-read a training set and check everything that is promised of it",
 		Args:  exactly("OUT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			if sample < 0 || sample > 1 {
+			if !(sample >= 0 && sample <= 1) { // nor NaN
 				return usagef("--sample is a share from 0 to 1, not %v", sample)
 			}
-			env := shards.VerifyEnv{Sample: sample, WithoutSources: noSources}
-			var err error
+			work := workFlags{Workers: flags.Workers}
+			err := work.validate()
+			if err != nil {
+				return err
+			}
+			env := shards.VerifyEnv{Sample: sample, WithoutSources: noSources, Workers: work.workers()}
 			if env.Out, err = openSet(ctx, args[0]); err != nil {
 				return err
 			}
@@ -56,7 +65,7 @@ func (a *app) verifyCommand() *cobra.Command {
 				}
 			} else {
 				for _, p := range report.Problems {
-					fmt.Fprintln(a.out, p)
+					fmt.Fprintln(a.out, oneLine(p.String())) // a key may hold anything
 				}
 			}
 			sources := ""
@@ -78,6 +87,7 @@ func (a *app) verifyCommand() *cobra.Command {
 	f.BoolVar(&noSources, "no-sources", false, "do not compare these tuples with their sources")
 	f.StringVar(&dir, "dataset", "", "the dataset's folder, for sources that it holds (default OUT/.dataset, if there is one)")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
+	bind(f, &flags)
 	return cmd
 }
 

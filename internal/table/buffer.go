@@ -17,6 +17,7 @@ type buffer struct {
 	float32s []float32
 	float64s []float64
 	def, rep []int16
+	ends     []int64 // of pages with one value, in the file they are read from
 }
 
 func (b *buffer) null(def, rep int16)   { b.levels(def, rep) }

@@ -58,6 +58,9 @@ func (b *buffer) readFrom(pages *pageReader, column *schema.Column) error {
 		if err := b.readPlain(column.PhysicalType(), data, values); err != nil {
 			return err
 		}
+		if values == 1 {
+			b.ends = append(b.ends, page.end)
+		}
 	}
 }
 

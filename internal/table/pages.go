@@ -27,6 +27,7 @@ const maxPageBytes = MaxBlobBytes + 1<<20
 type page struct {
 	pageHeader
 	data []byte
+	end  int64 // where the page ends in the file
 }
 
 // pageReader reads the pages of a column chunk of any making and checks the
@@ -34,8 +35,10 @@ type page struct {
 // headers it loops for ever.
 type pageReader struct {
 	r     *bufio.Reader
-	codec compress.Codec // nil if pages are not compressed
-	left  int64          // entries of data pages still to come
+	file  *io.SectionReader // what r reads ahead of
+	start int64             // of file, in the file
+	codec compress.Codec    // nil if pages are not compressed
+	left  int64             // entries of data pages still to come
 }
 
 // openPages opens a column's pages in a row group.
@@ -60,8 +63,15 @@ func openPages(r io.ReaderAt, f *metadata.FileMetaData, group, column int) (*pag
 			return nil, err
 		}
 	}
-	p.r = bufio.NewReaderSize(io.NewSectionReader(r, start, size), int(min(size, 64<<10)))
+	p.file, p.start = io.NewSectionReader(r, start, size), start
+	p.r = bufio.NewReaderSize(p.file, int(min(size, 64<<10)))
 	return p, nil
+}
+
+// offset is that of the next byte in the file.
+func (p *pageReader) offset() int64 {
+	ahead, _ := p.file.Seek(0, io.SeekCurrent) // cannot fail
+	return p.start + ahead - int64(p.r.Buffered())
 }
 
 // next returns the next page that holds values, io.EOF after the last. A column
@@ -95,7 +105,7 @@ func (p *pageReader) next() (*page, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &page{h, data}, nil
+		return &page{h, data, p.offset()}, nil
 	}
 }
 

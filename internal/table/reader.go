@@ -124,6 +124,21 @@ func (r *Reader[R]) Blobs() ([]BlobPlace, error) {
 	return decodePlaces(r.schema.leaves, r.Metadata(metaBlobs), r.Rows(), r.footer.size)
 }
 
+// BlobEnds tells where the blobs of a leaf, such as "video.bytes", end in the file,
+// of the row group that the last row is of and in the order of its rows. Unlike
+// [Reader.Blobs] it tells what was met, not what the footer says. A page with more
+// than one blob, as this package writes none, has no place.
+func (r *Reader[R]) BlobEnds(leaf string) []int64 {
+	for _, c := range r.columns {
+		for i, l := range c.leaves {
+			if l.path == leaf {
+				return c.cursors[i].ends
+			}
+		}
+	}
+	return nil
+}
+
 // Next returns the next row, io.EOF after the last. The row's blobs stay valid.
 func (r *Reader[R]) Next() (*R, error) {
 	row := new(R)

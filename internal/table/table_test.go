@@ -191,6 +191,24 @@ func TestBlobs(t *testing.T) {
 	if seen["video.bytes"] != 43 || seen["elems.list.element.image.bytes"] != 3 {
 		t.Errorf("places: %v", seen)
 	}
+	met := map[string][]int64{}
+	for r, g := open(t, data), 0; g < len(r.RowGroups()); g++ {
+		for range r.RowGroups()[g] {
+			if _, err := r.Next(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for column := range seen {
+			met[column] = append(met[column], r.BlobEnds(column)...)
+		}
+	}
+	for _, p := range places {
+		ends := met[p.Column]
+		if len(ends) == 0 || ends[0] != p.Offset+p.Size {
+			t.Fatalf("%+v: its page ends at %v", p, ends[:min(1, len(ends))])
+		}
+		met[p.Column] = ends[1:]
+	}
 }
 
 // Each blob has a page of its own, plain and uncompressed.

@@ -16,6 +16,7 @@ import (
 
 	"micodata/dataset"
 	"micodata/internal/ffmpeg"
+	"micodata/internal/measure"
 	"micodata/internal/table"
 )
 
@@ -178,13 +179,23 @@ func (m *Media) Clip(key string, start float64) *dataset.Clip {
 		Image:     table.Blob{Bytes: m.Image, Path: key + ".jpg"}, ImageTime: imageFrame / float64(FPS),
 		Video: table.Blob{Bytes: m.Video, Path: key + ".mp4"}, Audio: table.Blob{Bytes: m.Audio, Path: key + ".flac"},
 		Width: Width, Height: Height, FrameCount: FrameCount, FPS: FrameCount / Seconds, VideoCodec: "h264",
-		AudioRate: AudioRate, AudioChannels: 1, Motion: 0.05, PHash: 1,
+		AudioRate: AudioRate, AudioChannels: 1, Motion: 0.05, PHash: PHash(m.Image),
 	}
 	c.Sharpness, c.Brightness = Measure(m.Image)
 	for i, f := range m.Frames {
-		c.Frames = append(c.Frames, dataset.Frame{Time: float64(FrameIndex(i)) / FPS, Image: table.Blob{Bytes: f, Path: fmt.Sprintf("%s.%d.jpg", key, i)}})
+		c.Frames = append(c.Frames, dataset.Frame{Time: float64(FrameIndex(i)) / FPS, Image: table.Blob{Bytes: f, Path: fmt.Sprintf("%s.%02d.jpg", key, i)}})
 	}
 	return c
+}
+
+// PHash gives the perceptual hash of a picture.
+func PHash(data []byte) int64 {
+	img, err := jpeg.Decode(bytes.NewReader(data))
+	if err != nil {
+		panic(fmt.Sprintf("testset: %v", err)) // ffmpeg made it
+	}
+	luma := img.(*image.YCbCr)
+	return int64(measure.PHash(luma.Y, luma.Rect.Dx(), luma.Rect.Dy(), luma.YStride))
 }
 
 // Measure gives the variance of the Laplacian and the mean of a picture's luma.

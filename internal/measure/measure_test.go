@@ -6,7 +6,7 @@ import (
 	"math/bits"
 	"testing"
 
-	"micodata/extract/measure"
+	"micodata/internal/measure"
 )
 
 // wave is a picture of soft waves, dx to the right.
