@@ -139,3 +139,26 @@ func TestUnlike(t *testing.T) {
 		t.Errorf("a mirrored picture is %v unlike", d)
 	}
 }
+
+// A still is not of a neighbouring frame of which nothing can be said.
+func TestClosestInAFade(t *testing.T) {
+	var still thumb
+	frames := make([]grayThumb, 5)
+	for i := range still {
+		still[i] = 40 + float32(i%3)*3
+		for k := range frames {
+			frames[k][i] = uint8(still[i]) + uint8(i%5/4)
+		}
+		frames[1][i] = 40 // flat
+	}
+	if got := closest(&still, frames, 2); got != 2 {
+		t.Errorf("frame %d instead of 2", got)
+	}
+	frames[3] = grayThumb{}
+	for i := range still {
+		frames[3][i] = uint8(still[i])
+	}
+	if got := closest(&still, frames, 2); got != 3 {
+		t.Errorf("frame %d instead of 3, which it is", got)
+	}
+}

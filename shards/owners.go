@@ -73,8 +73,13 @@ func (p *planner) uriOf(ctx context.Context, part int, id string) (uri string, f
 	return uri, found, err
 }
 
+// hash64 is evenly spread in its high bits too, by which samples are taken: keys of
+// one source differ in their last digits alone, which FNV leaves in the low ones.
 func hash64(s string) uint64 {
 	h := fnv.New64a()
 	_, _ = io.WriteString(h, s) // a hash takes all
-	return h.Sum64()
+	x := h.Sum64()
+	x = (x ^ x>>33) * 0xff51afd7ed558ccd // as MurmurHash3 ends
+	x = (x ^ x>>33) * 0xc4ceb9fe1a85ec53
+	return x ^ x>>33
 }

@@ -361,12 +361,12 @@ func nearest(times []float64, t float64) int {
 // closest is the frame among k and its two neighbours on each side that looks
 // most like the still. A neighbour must be clearly closer, and be the still's
 // picture: where little moves, or clips are poor, the encoders' noise decides, and
-// nothing can be said.
+// nothing can be said, nor of a flat neighbour, as in a fade.
 func closest(s *thumb, frames []grayThumb, k int) int {
 	own := unlike(s, &frames[k])
 	best, least := k, own
 	for i := max(0, k-2); i <= min(len(frames)-1, k+2); i++ {
-		if d := unlike(s, &frames[i]); d < least {
+		if d := unlike(s, &frames[i]); d < least && variance(&frames[i]) >= flatVariance {
 			best, least = i, d
 		}
 	}
