@@ -21,7 +21,7 @@ var memberNotes = map[string]string{
 	".depth.png":  "8-bit RGB of the key frame's size, its channels alike: 0 is near, 255 far, of the range min to max in the .json",
 	".depth16":    "the same as a 16-bit gray PNG, lossless: value = min + v/65535*(max-min). Without .png at its end, at which webdataset's decoders would make 8 bits of it",
 	".normal.png": "8-bit RGB: n = 2v/255-1, unit length, x right, y down, z forward",
-	".txt":        "the caption to train with; may be empty",
+	".txt":        "the set's text: its highest-ranked caption, of any kind; may be empty",
 	".json":       "all columns without media",
 }
 
@@ -134,8 +134,8 @@ func (webDataset) take(c *clip) (p product) {
 	}
 	member(".txt", func(context.Context) ([]byte, error) { return []byte(c.Text), nil })
 	member(".json", func(context.Context) ([]byte, error) { return marshal(newSample(c)) })
-	if text := oneLine(c.Text); text != "" {
-		p.lines = append(p.lines, line{captionsName, jsonObject, pair{c.id, text}})
+	if texts := c.omniCaptions(); len(texts) > 0 { // what is said in the clip is none
+		p.lines = append(p.lines, line{captionsName, jsonObject, pair{c.id, texts[0]}})
 	}
 	return p
 }
