@@ -32,6 +32,14 @@ func TestCardTells(t *testing.T) {
 	if want := "1 tuples were taken out of the set for good"; strings.Contains(card, "taken out") || !strings.Contains(string(got[CardName]), want) {
 		t.Errorf("the card lacks %q", want)
 	}
+	// The datasets library's cache knows a set by its folder's name and this header.
+	description := func(card string) string {
+		_, rest, _ := strings.Cut(card, "description: content ")
+		return rest[:16]
+	}
+	if was, is := description(card), description(string(got[CardName])); was == is {
+		t.Errorf("the content is %s before and after", is)
+	}
 	var stats Stats
 	if err := json.Unmarshal(got[StatsName], &stats); err != nil {
 		t.Fatal(err)
