@@ -403,7 +403,11 @@ func (c *check) ranges() {
 		if m.Kind != dataset.AffineInvariantDepth && m.Kind != dataset.InverseDepth && m.Kind != dataset.MetricDepth {
 			c.problem("depth", "depth_meta.kind is %q", m.Kind)
 		}
-		if !(m.Min <= m.Max) || math.IsInf(float64(m.Min), 0) || math.IsInf(float64(m.Max), 0) {
+		least, most := m.Min, m.Max
+		if m.Kind == dataset.InverseDepth { // what is near is more
+			least, most = most, least
+		}
+		if !(least <= most) || math.IsInf(float64(m.Min), 0) || math.IsInf(float64(m.Max), 0) {
 			c.problem("depth", "depth_meta is from %v to %v", m.Min, m.Max)
 		}
 		c.byModel("depth", m.Model, m.WeightsSHA256)

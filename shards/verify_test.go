@@ -159,6 +159,9 @@ var corruptions = []corruption{
 	}},
 	{"no text, without a word", "text: is empty", func(_ *testing.T, r *Tuple) { r.Text, r.Captions = "", nil }},
 	{"depth of no range", "depth: depth_meta is from 1 to 0", func(_ *testing.T, r *Tuple) { r.DepthMeta.Min, r.DepthMeta.Max = 1, 0 }},
+	{"inverse depth of no range", "depth: depth_meta is from 0 to 1", func(_ *testing.T, r *Tuple) {
+		r.DepthMeta.Kind, r.DepthMeta.Min, r.DepthMeta.Max = dataset.InverseDepth, 0, 1
+	}},
 	{"depth of one value", "depth: its maps are from 0 to 65535, and depth_meta from 1 to 1", func(_ *testing.T, r *Tuple) { r.DepthMeta.Min, r.DepthMeta.Max = 1, 1 }},
 	{"depth by another model", "depth: depth_meta names the model", func(_ *testing.T, r *Tuple) { r.DepthMeta.Model = "dpt" }},
 	{"normals by other weights", "normal: normal_meta names the model", func(_ *testing.T, r *Tuple) { r.NormalMeta.WeightsSHA256 = "00" }},
