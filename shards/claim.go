@@ -16,27 +16,25 @@ import (
 )
 
 // BegunName is the file of a set that is being written: it is there from before the
-// first other file until after the manifest.
+// first other file until after the manifest. It is the manifest as far as it is known
+// by then. Its shards are those of the finished set that was there before, as far as
+// this one has them too: they need not be read again.
 const BegunName = "shard.begun.json"
-
-// begun is the content of that file.
-type begun struct {
-	SchemaVersion int    `json:"schema_version"`
-	Plan          string `json:"plan"` // of the set that is being written
-	// Shards are those of the finished set that was there before. Those that this
-	// one has too need not be read again.
-	Shards []Shard `json:"shards,omitempty"`
-}
 
 // OtherSetError says that the output folder holds a finished set of other
 // settings, of another dataset or of another version of micodata.
 type OtherSetError struct {
 	Path        string
 	Differences []string
+	Takedown    bool // that it was asked for
 }
 
 func (e *OtherSetError) Error() string {
-	return fmt.Sprintf("%s is a finished set made otherwise: %s (ask for the same, or name another folder)", e.Path, strings.Join(e.Differences, "; "))
+	do := "ask for the same, or name another folder"
+	if e.Takedown {
+		do += "; where that can't be had, write a new set with the same --exclude, and remove this one"
+	}
+	return fmt.Sprintf("%s is a finished set made otherwise: %s (%s)", e.Path, strings.Join(e.Differences, "; "), do)
 }
 
 // ForeignError says that the output folder holds files of a set's names that
@@ -47,9 +45,11 @@ func (e *ForeignError) Error() string {
 	return e.Path + " is there, but not of a set of micodata's, and would be overwritten: name another folder"
 }
 
+const opConflict = "write the set in"
+
 // conflict is an error for two runs that write into one folder.
 func conflict(out storage.Store, what string) error {
-	return &storage.Error{Op: "write", Path: out.Path(""), Err: fmt.Errorf("%s: let one run at a time write there, and run this command again", what)}
+	return &storage.Error{Op: opConflict, Path: out.Path(""), Err: fmt.Errorf("%s: let one run at a time write there, and run this command again", what)}
 }
 
 // claim is what an output folder held when a run came to it.
@@ -57,36 +57,49 @@ type claim struct {
 	env      *Env
 	out      storage.Store
 	finished *Manifest // nil if there was no finished set
-	before   []Shard   // shards of the last finished set
+	begun    *Manifest // nil if there was none that was begun
 }
 
 // claim looks at the output folder. Errors: [*ForeignError].
 func (e *Env) claim(ctx context.Context) (*claim, error) {
 	c := &claim{env: e, out: e.Out}
+	var err error
+	if c.begun, err = readBegun(ctx, e.Out); ignoreMissing(err) != nil {
+		return nil, err
+	}
 	m, err := ReadManifest(ctx, e.Out)
-	if err == nil {
-		c.finished, c.before = m, m.Shards
-		return c, nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case err == nil && (c.begun == nil || c.begun.Plan == m.Plan):
+		c.finished, c.begun = m, nil
+	case err == nil: // another set was begun after this one had been finished
+	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
+	case c.begun == nil:
+		return c, e.isFree(ctx)
 	}
-	b, err := readBegun(ctx, e.Out)
-	if err == nil {
-		c.before = b.Shards
-		return c, nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	return c, e.isFree(ctx)
+	return c, nil
 }
 
-// CheckFolder is a [*ForeignError] if out holds what [Write] would refuse to replace,
-// whatever its settings.
-func CheckFolder(ctx context.Context, out storage.Store) error {
-	_, err := (&Env{Out: out}).claim(ctx)
-	return err
+// was is the set that was there, finished or begun; empty if there was none.
+func (c *claim) was() *Manifest {
+	switch {
+	case c.finished != nil:
+		return c.finished
+	case c.begun != nil:
+		return c.begun
+	}
+	return &Manifest{}
+}
+
+// Existing looks at a folder that a set is to be written into: it returns what the set
+// that is there was made with, finished or only begun, or nil if there is none. The
+// error is a [*ForeignError] if it holds what [Write] would not replace.
+func Existing(ctx context.Context, out storage.Store) (*Manifest, error) {
+	c, err := (&Env{Out: out}).claim(ctx)
+	if err != nil || c.finished == nil && c.begun == nil {
+		return nil, err
+	}
+	return c.was(), nil
 }
 
 // isFree is a [*ForeignError] if a file of a set's names is there.
@@ -143,36 +156,46 @@ func (c *claim) check(datasetID string) error {
 		}
 	}
 	if len(diffs) > 0 {
-		return &OtherSetError{c.out.Path(ManifestName), diffs}
+		return &OtherSetError{c.out.Path(ManifestName), diffs, len(c.env.Exclude) > 0}
 	}
 	return nil
 }
 
 // begin notes that the set is unfinished from here on, and removes what is not of
-// the plan: shards of another number. The files of others stay.
-func (c *claim) begin(ctx context.Context, p *plan) error {
-	if err := c.out.Sweep(ctx, Folders()...); err != nil {
-		return err
+// the plan: shards of another number. The files of others stay. It returns the set
+// if another run has just finished it.
+func (c *claim) begin(ctx context.Context, m *Manifest, p *plan) (*Manifest, error) {
+	if err := c.out.Sweep(ctx, "data", ExcludedFolder, "assets"); err != nil {
+		return nil, err
 	}
-	b := begun{SchemaVersion: dataset.SchemaVersion, Plan: p.digest, Shards: c.before}
-	if err := writeJSON(ctx, c.out, BegunName, b); err != nil {
-		return err
+	b, planned := *m, map[string]bool{}
+	for _, s := range p.shards {
+		planned[s.Digest] = true
+	}
+	for _, s := range c.was().Shards {
+		if planned[s.Plan] {
+			b.Shards = append(b.Shards, s)
+		}
+	}
+	if err := writeJSON(ctx, c.out, BegunName, &b); err != nil {
+		return nil, err
 	}
 	now, err := ReadManifest(ctx, c.out)
-	if err == nil && (c.finished == nil || now.Plan != c.finished.Plan) {
-		return errors.Join(conflict(c.out, "another run has just finished a set there"), c.out.Delete(ctx, BegunName))
+	switch {
+	case err == nil && now.Plan == p.digest: // its files may be missing, and are written again
+		if whole, err := c.env.isWhole(ctx, now, p); whole || err != nil {
+			return now, errors.Join(err, c.out.Delete(ctx, BegunName))
+		}
+	case err == nil && c.finished != nil && now.Plan == c.finished.Plan, err == nil && c.begun != nil:
+		if err := c.out.Delete(ctx, ManifestName); err != nil {
+			return nil, err
+		}
+	case err == nil:
+		return nil, errors.Join(conflict(c.out, "another run has just finished a set there"), c.out.Delete(ctx, BegunName))
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
 	}
-	if ignoreMissing(err) != nil {
-		return err
-	}
-	if err := c.out.Delete(ctx, ManifestName); err != nil {
-		return err
-	}
-	wanted := map[string]bool{}
-	for _, s := range p.shards {
-		wanted[s.name()] = true
-	}
-	return removeShards(ctx, c.out, wanted)
+	return nil, removeShards(ctx, c.out, p.names())
 }
 
 var shardName = regexp.MustCompile(`^data/(train|validation|test)-[0-9]{5,}-of-[0-9]{5,}\.parquet$`)
@@ -193,10 +216,10 @@ func removeShards(ctx context.Context, out storage.Store, wanted map[string]bool
 	return nil
 }
 
-// empty removes a set of which nothing is left, the list of what was taken out
-// excepted. What tells that the folder is ours goes last.
-func (c *claim) empty(ctx context.Context) error {
-	if err := writeJSON(ctx, c.out, BegunName, begun{SchemaVersion: dataset.SchemaVersion}); err != nil {
+// empty removes a set of which nothing is left, but for the list of what was taken
+// out and the mark, which tells what m was made with.
+func (c *claim) empty(ctx context.Context, m *Manifest) error {
+	if err := writeJSON(ctx, c.out, BegunName, m); err != nil {
 		return err
 	}
 	if err := c.out.Delete(ctx, ManifestName); err != nil {
@@ -205,7 +228,7 @@ func (c *claim) empty(ctx context.Context) error {
 	if err := removeShards(ctx, c.out, nil); err != nil {
 		return err
 	}
-	for _, name := range []string{IndexName, StatsName, CardName, PreviewName, BegunName} {
+	for _, name := range []string{IndexName, StatsName, CardName, PreviewName} {
 		if err := c.out.Delete(ctx, name); err != nil {
 			return err
 		}
@@ -245,8 +268,8 @@ func (w *ownedWriter) Commit(ctx context.Context) error {
 	return w.Writer.Commit(ctx)
 }
 
-// finish commits the manifest to out, which is [owned]. It is an error if another run has begun another set
-// here meanwhile, which then has removed shards of this one.
+// finish commits the manifest to out, which is [owned]. It is an error if another run
+// has begun another set here meanwhile, which then has removed shards of this one.
 func (c *claim) finish(ctx context.Context, out storage.Store, m *Manifest) error {
 	sizes, err := shardSizes(ctx, c.out)
 	if err != nil {
@@ -263,16 +286,33 @@ func (c *claim) finish(ctx context.Context, out storage.Store, m *Manifest) erro
 	if err := c.isOurs(ctx, m.Plan); err != nil {
 		return err
 	}
-	return c.out.Delete(ctx, BegunName)
+	return c.tidy(ctx, m)
 }
 
-// unmark removes what a run left that was killed right after it had finished the set.
-func (c *claim) unmark(ctx context.Context) error {
-	b, err := readBegun(ctx, c.out)
-	if err != nil || b.Plan != c.finished.Plan {
+// tidy removes what does not go with a finished set: shards that another run committed
+// just when this one began, and the mark.
+func (c *claim) tidy(ctx context.Context, m *Manifest) error {
+	wanted := map[string]bool{}
+	for _, s := range m.Shards {
+		wanted[s.Name] = true
+	}
+	if err := removeShards(ctx, c.out, wanted); err != nil {
+		return err
+	}
+	if _, err := c.out.Stat(ctx, BegunName); err != nil {
 		return ignoreMissing(err)
 	}
 	return c.out.Delete(ctx, BegunName)
+}
+
+// lost is the error of a run that failed: that another one has taken its folder, if
+// it has, for then most that goes wrong does for that reason.
+func (c *claim) lost(ctx context.Context, plan string, err error) error {
+	var taken *storage.Error
+	if other := c.isOurs(ctx, plan); errors.As(other, &taken) && taken.Op == opConflict {
+		return other
+	}
+	return err
 }
 
 func ignoreMissing(err error) error {
@@ -298,12 +338,12 @@ func (c *claim) isOurs(ctx context.Context, plan string) error {
 	return conflict(c.out, "another run writes another set there")
 }
 
-func readBegun(ctx context.Context, s storage.Store) (*begun, error) {
+func readBegun(ctx context.Context, s storage.Store) (*Manifest, error) {
 	data, err := storage.ReadAll(ctx, s, BegunName, maxManifestBytes)
 	if err != nil {
 		return nil, err
 	}
-	b := new(begun)
+	b := new(Manifest)
 	if err := json.Unmarshal(data, b); err != nil {
 		return nil, &storage.Error{Op: "read", Path: s.Path(BegunName), Err: fmt.Errorf("it is damaged (%w): remove the set, or name another folder", err)}
 	}

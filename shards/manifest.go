@@ -26,8 +26,9 @@ const (
 // Folders are the top folders in which a set keeps files.
 func Folders() []string { return []string{"data", "assets", ExcludedFolder} }
 
-// maxManifestBytes bounds manifest.json: some 200 bytes a shard.
-const maxManifestBytes = 256 << 20
+// maxManifestBytes bounds manifest.json: some 400 bytes a shard, of which there are
+// two million in a petabyte.
+const maxManifestBytes = 1 << 30
 
 // Manifest is manifest.json. A set without one is not finished.
 type Manifest struct {
@@ -57,8 +58,10 @@ type Manifest struct {
 	// Missing counts tuples by the modality that failed and its class.
 	Missing map[string]map[dataset.Class]int64 `json:"missing"`
 	Notes   []string                           `json:"notes,omitempty"`
-	Models  []Model                            `json:"models,omitempty"`
-	Stages  map[string]dataset.Stage           `json:"stages"`
+	// TakenDownBy is the later version of micodata that last took tuples out.
+	TakenDownBy string                   `json:"taken_down_by,omitempty"`
+	Models      []Model                  `json:"models,omitempty"`
+	Stages      map[string]dataset.Stage `json:"stages"`
 	// Cost is what making the parts took. It is no part of the promise of the
 	// same bytes.
 	Cost map[string]Cost `json:"cost"`
@@ -107,6 +110,15 @@ func ReadManifest(ctx context.Context, s storage.Store) (*Manifest, error) {
 	return m, nil
 }
 
+// beside are the files that a set has for people.
+func (m *Manifest) beside() []string {
+	names := []string{CardName, StatsName}
+	if m.Settings.keeps("image") && m.Tuples > 0 {
+		names = append(names, PreviewName) // every tuple has a picture
+	}
+	return names
+}
+
 func (m *Manifest) save(ctx context.Context, s storage.Store) error {
 	return writeJSON(ctx, s, ManifestName, m)
 }
@@ -115,6 +127,9 @@ func writeJSON(ctx context.Context, s storage.Store, name string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", name, err)
+	}
+	if len(data) > maxManifestBytes {
+		return fmt.Errorf("%s would have %d bytes, the limit is %d: write larger shards (--shard-bytes)", s.Path(name), len(data), maxManifestBytes)
 	}
 	return storage.WriteAll(ctx, s, name, storage.Replace, append(data, '\n'))
 }

@@ -51,6 +51,15 @@ type plan struct {
 	noted    *notebook // of a shuffled set; nil without
 }
 
+// names are those of all shards.
+func (p *plan) names() map[string]bool {
+	names := map[string]bool{}
+	for _, s := range p.shards {
+		names[s.name()] = true
+	}
+	return names
+}
+
 // unknown are the keys that took no tuple out.
 func (p *plan) unknown(keys []string) []string {
 	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return p.hits[hashKey(key)] })

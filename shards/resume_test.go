@@ -246,7 +246,7 @@ func TestOutageRemovesNothing(t *testing.T) {
 	if err := env.Out.Delete(t.Context(), ManifestName); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeJSON(t.Context(), env.Out, BegunName, begun{}); err != nil {
+	if err := writeJSON(t.Context(), env.Out, BegunName, &Manifest{}); err != nil {
 		t.Fatal(err)
 	}
 	out := env.Out
@@ -268,14 +268,11 @@ func TestRemovedFilesComeBack(t *testing.T) {
 	write(t, env)
 	want := files(t, env.Out)
 	for name := range want {
-		if name == PreviewName { // a set without pictures has none
-			continue
-		}
 		if err := env.Out.Delete(t.Context(), name); err != nil {
 			t.Fatal(err)
 		}
 		if name == ManifestName { // what is left is nobody's
-			if err := writeJSON(t.Context(), env.Out, BegunName, begun{}); err != nil {
+			if err := writeJSON(t.Context(), env.Out, BegunName, &Manifest{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -298,6 +295,40 @@ func (b *between) Create(ctx context.Context, name string, mode storage.Mode) (s
 		b.do()
 	}
 	return b.Store.Create(ctx, name, mode)
+}
+
+// Two runs that write the same set into one folder at once both end well, wherever the
+// second one comes in.
+func TestOneSetTwiceAtOnce(t *testing.T) {
+	env := manyShards(t)
+	write(t, env)
+	want := files(t, env.Out)
+	for _, there := range []bool{false, true} { // a set of which a file is missing
+		for n, ran := 1, true; ran; n++ {
+			out := local(t)
+			for name, data := range want {
+				if there && name != StatsName {
+					if err := storage.WriteAll(t.Context(), out, name, storage.Exclusive, data); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			other := env
+			other.Out, ran = out, false
+			env.Out = &between{out, n, func() {
+				ran = true
+				if _, err := Write(t.Context(), other); err != nil {
+					t.Errorf("before write %d: the later run: %v", n, err)
+				}
+			}}
+			if _, err := Write(t.Context(), env); err != nil {
+				t.Errorf("before write %d: %v", n, err)
+			}
+			if got := files(t, out); !maps.EqualFunc(got, want, bytes.Equal) {
+				t.Errorf("before write %d: files are %q", n, slices.Sorted(maps.Keys(got)))
+			}
+		}
+	}
 }
 
 // Of two runs that write different sets into one folder at once, the one that began

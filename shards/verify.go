@@ -164,13 +164,9 @@ func (v *verifier) files(ctx context.Context) error {
 			v.fileProblem(o.Name, "manifest", "is in the folder, but not in the manifest")
 		}
 	}
-	beside := []string{CardName, StatsName}
-	if m.Settings.keeps("image") && m.Tuples > 0 {
-		beside = append(beside, PreviewName) // every tuple has a picture
-	}
-	for _, name := range beside {
+	for _, name := range m.beside() {
 		if _, err := v.Out.Stat(ctx, name); errors.Is(err, fs.ErrNotExist) {
-			v.fileProblem(name, "manifest", "the file is missing; micodata shard writes it again once %s is removed", ManifestName)
+			v.fileProblem(name, "manifest", "the file is missing (%s)", remedy)
 		} else if err != nil {
 			return err
 		}

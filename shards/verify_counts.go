@@ -176,18 +176,9 @@ func (v *verifier) digests() error {
 	for _, s := range m.Shards {
 		plans = append(plans, s.Plan)
 	}
-	// A takedown by a later version adds a note, which is not planned.
-	notes := [][]string{m.Notes}
-	if n := len(m.Notes); n > 1 {
-		notes = append(notes, m.Notes[:n-1])
-	} else if n == 1 {
-		notes = append(notes, nil)
-	}
-	for _, planned := range notes {
-		plan, err := digest(m.Fingerprint, plans, m.Counts, planned)
-		if err != nil || plan == m.Plan {
-			return err
-		}
+	plan, err := digest(m.Fingerprint, plans, m.Counts, m.Notes)
+	if err != nil || plan == m.Plan {
+		return err
 	}
 	v.fileProblem(ManifestName, "fingerprint", "plan %.12s is not that of its shards and counts", m.Plan)
 	return nil

@@ -50,9 +50,12 @@ func Write(ctx context.Context, env Env) (Result, error) {
 	if err := c.check(id); err != nil {
 		return Result{}, err
 	}
-	version := env.Version
-	if c.finished != nil {
-		env.Version = c.finished.Micodata
+	version, by := env.Version, ""
+	if c.finished != nil || c.was().TakenDownBy != "" {
+		env.Version = c.was().Micodata
+	}
+	if env.Version != version {
+		by = version
 	}
 	gone, err := openTakedown(ctx, env.Out, env.Exclude)
 	if err != nil {
@@ -64,38 +67,35 @@ func Write(ctx context.Context, env Env) (Result, error) {
 	}
 	defer p.close()
 	unknown := p.unknown(env.Exclude)
+	m := &Manifest{SchemaVersion: dataset.SchemaVersion, Micodata: env.Version, TakenDownBy: by, Fingerprint: p.fingerprint, Plan: p.digest, Sources: p.sources, Dataset: id,
+		Settings: env.Settings, AudioRate: p.audioRate, Counts: p.stages, LeftOut: p.leftOut, Notes: p.notes, Models: env.Models}
+	if m.Stages, err = env.stages(); err != nil {
+		return Result{}, err
+	}
 	if p.tuples == 0 {
-		return Result{Stages: p.stages, Excluded: p.excluded, Unknown: unknown}, env.nothing(ctx, c, p, gone)
+		return Result{Stages: p.stages, Excluded: p.excluded, Unknown: unknown}, env.nothing(ctx, c, m, p, gone)
 	}
 	if whole, err := env.isWhole(ctx, c.finished, p); err != nil {
 		return Result{}, err
-	} else if whole {
-		return c.finished.result(p, unknown), c.unmark(ctx)
+	} else if whole { // keys without tuples are heeded once they have some
+		return c.finished.result(p, unknown), errors.Join(gone.save(ctx), c.tidy(ctx, c.finished))
 	}
-	if c.finished != nil && env.Version != version && len(env.Exclude) == 0 {
+	if c.finished != nil && c.finished.Plan != p.digest && by != "" && len(env.Exclude) == 0 {
 		diff := fmt.Sprintf("the set was made by micodata %s, of other parts, and this is %s", env.Version, version)
-		return Result{}, &OtherSetError{env.Out.Path(ManifestName), []string{diff}}
+		return Result{}, &OtherSetError{env.Out.Path(ManifestName), []string{diff}, false}
 	}
 	if err := gone.save(ctx); err != nil {
 		return Result{}, err
 	}
-	m := &Manifest{SchemaVersion: dataset.SchemaVersion, Micodata: env.Version, Fingerprint: p.fingerprint, Plan: p.digest, Sources: p.sources, Dataset: id,
-		Settings: env.Settings, AudioRate: p.audioRate, Counts: p.stages, LeftOut: p.leftOut, Notes: p.notes, Models: env.Models}
-	if env.Version != version {
-		m.Notes = append(m.Notes, fmt.Sprintf("tuples were taken out by micodata %s", version))
-	}
-	if m.Stages, err = env.stages(); err != nil {
-		return Result{}, err
-	}
-	if err := c.begin(ctx, p); err != nil {
-		return Result{}, err
+	if done, err := c.begin(ctx, m, p); done != nil || err != nil {
+		return done.result(p, unknown), err
 	}
 	env.Out = &owned{env.Out, c, p.digest}
-	if m.Shards, err = env.writeShards(ctx, p, c); err != nil {
-		return Result{}, err
+	if m.Shards, err = env.writeShards(ctx, p, c); err == nil {
+		err = env.describe(ctx, m)
 	}
-	if err := env.describe(ctx, m); err != nil {
-		return Result{}, err
+	if err != nil {
+		return Result{}, c.lost(ctx, p.digest, err)
 	}
 	if err := gone.holds(ctx); err != nil {
 		return Result{}, err
@@ -109,7 +109,7 @@ const maxWorkers = 2
 
 // nothing is the error of a set without tuples. What was taken out must not stay
 // there for want of others.
-func (e *Env) nothing(ctx context.Context, c *claim, p *plan, gone *takedown) error {
+func (e *Env) nothing(ctx context.Context, c *claim, m *Manifest, p *plan, gone *takedown) error {
 	err := &NoTuplesError{Stages: p.stages, LeftOut: p.leftOut}
 	if p.excluded == 0 {
 		return err
@@ -117,7 +117,7 @@ func (e *Env) nothing(ctx context.Context, c *claim, p *plan, gone *takedown) er
 	if err := gone.save(ctx); err != nil {
 		return err
 	}
-	if err := c.empty(ctx); err != nil {
+	if err := c.empty(ctx, m); err != nil {
 		return err
 	}
 	return err
@@ -128,7 +128,7 @@ func (e *Env) isWhole(ctx context.Context, m *Manifest, p *plan) (bool, error) {
 	if m == nil || m.Plan != p.digest || m.Fingerprint != p.fingerprint {
 		return false, nil // none, or parts were made again
 	}
-	for _, name := range []string{IndexName, StatsName, CardName} {
+	for _, name := range append(m.beside(), IndexName) {
 		info, err := e.Out.Stat(ctx, name)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && name == IndexName && info.Size != m.Index.Bytes {
 			return false, nil // someone removed it: write it again
@@ -157,7 +157,7 @@ func (e *Env) writeShards(ctx context.Context, p *plan, c *claim) ([]Shard, erro
 		return nil, err
 	}
 	before := map[string]Shard{} // that the finished set had, by their plans
-	for _, s := range c.before {
+	for _, s := range c.was().Shards {
 		if sizes[s.Name] == s.Bytes {
 			before[s.Plan] = s
 		}

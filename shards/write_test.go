@@ -407,10 +407,13 @@ func TestWriteExcludeAll(t *testing.T) {
 			t.Fatalf("err = %v", err)
 		}
 		for name := range files(t, env.Out) {
-			if !strings.HasPrefix(name, ExcludedFolder+"/") {
+			if !strings.HasPrefix(name, ExcludedFolder+"/") && name != BegunName {
 				t.Errorf("%s is there still", name)
 			}
 		}
+	}
+	if was, err := Existing(t.Context(), env.Out); err != nil || was.Settings.ShardBytes != env.ShardBytes {
+		t.Errorf("what the set was made with is %+v, %v", was, err)
 	}
 }
 
@@ -450,6 +453,56 @@ func (b *bytesRead) Open(ctx context.Context, name string) (storage.Object, erro
 	return b.of[name].Open(ctx, name)
 }
 
+// A takedown that is killed goes on, in whichever way it is run again: with what the
+// set was made with, as the version that made it.
+func TestWriteExcludeKilled(t *testing.T) {
+	env := manyShards(t)
+	env.Where = "start < 15"
+	write(t, env)
+	env.Version, env.Exclude = "next", []string{dataset.Key("a", 7)}
+	whole := env
+	whole.Out = local(t)
+	for name, data := range files(t, env.Out) {
+		if err := storage.WriteAll(t.Context(), whole.Out, name, storage.Exclusive, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, whole)
+	want := files(t, whole.Out)
+	out := env.Out
+	env.Out = &killing{out, 5}
+	if _, err := Write(t.Context(), env); !errors.Is(err, errKilled) {
+		t.Fatalf("err = %v", err)
+	}
+	was, err := Existing(t.Context(), out)
+	if err != nil || was.Settings.Where != env.Where || was.Micodata != "test" || was.TakenDownBy != "next" || len(was.Stages) != 4 {
+		t.Fatalf("the set was made with %+v, %v", was, err)
+	}
+	env.Out = out
+	write(t, env)
+	if got := files(t, out); !maps.EqualFunc(got, want, bytes.Equal) {
+		t.Errorf("files are %q", slices.Sorted(maps.Keys(got)))
+	}
+}
+
+// What has no tuple now may have one later: it is taken down all the same.
+func TestWriteExcludeAhead(t *testing.T) {
+	p := parts(t)[:1]
+	env := newEnv(t, p)
+	write(t, env)
+	env.Exclude = []string{"a.00001"} // too short so far
+	if r := write(t, env); len(r.Unknown) != 1 {
+		t.Errorf("unknown: %q", r.Unknown)
+	}
+	env.Exclude, env.Dataset = nil, local(t)
+	p[0].Rows[1] = testset.NewRow(testset.Make(t, 2, 0), "a.00001", 2)
+	env.Frozen = testset.Dataset(t, env.Dataset, p)
+	write(t, env)
+	if rows, _ := tuples(t, env.Out); keys(rows) != "a.00000 a.00002" {
+		t.Errorf("tuples %s", keys(rows))
+	}
+}
+
 // An upgrade neither makes a finished set another one nor keeps a takedown from it.
 func TestWriteExcludeFromAnEarlierVersionsSet(t *testing.T) {
 	env := manyShards(t)
@@ -463,8 +516,8 @@ func TestWriteExcludeFromAnEarlierVersionsSet(t *testing.T) {
 	env.Exclude = []string{dataset.Key("a", 8)}
 	write(t, env)
 	_, m := tuples(t, env.Out)
-	if m.Tuples != 8 || m.Micodata != "test" || len(m.Notes) != 1 || !bytes.Equal(before[m.Shards[0].Name], files(t, env.Out)[m.Shards[0].Name]) {
-		t.Errorf("%d tuples, by %s, notes %q", m.Tuples, m.Micodata, m.Notes)
+	if m.Tuples != 8 || m.Micodata != "test" || m.TakenDownBy != "next" || !bytes.Equal(before[m.Shards[0].Name], files(t, env.Out)[m.Shards[0].Name]) {
+		t.Errorf("%d tuples, by %s and %q", m.Tuples, m.Micodata, m.TakenDownBy)
 	}
 }
 

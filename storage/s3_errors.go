@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -29,8 +30,11 @@ type s3Fault struct {
 
 func (f *s3Fault) Error() string { return f.text }
 
+// Unwrap leaves out that a connection ended: callers read of an object's end in it.
 func (f *s3Fault) Unwrap() []error {
-	return slices.DeleteFunc([]error{f.kind, f.err}, func(err error) bool { return err == nil })
+	return slices.DeleteFunc([]error{f.kind, f.err}, func(err error) bool {
+		return err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	})
 }
 
 // settingsFault names the setting that AWS' library could not make sense of.

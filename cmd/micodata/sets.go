@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"reflect"
 	"slices"
@@ -152,27 +151,21 @@ func (s *session) build(ctx context.Context, up *upstream, settings *shards.Sett
 	if err != nil {
 		return err
 	}
-	if err := shards.CheckFolder(ctx, store); err != nil { // before hours of work
+	was, err := shards.Existing(ctx, store)
+	if err != nil { // before hours of work
 		return err
 	}
-	if len(s.exclude) > 0 {
-		if err := s.adoptSet(ctx, store, up, settings); err != nil {
+	if len(s.exclude) > 0 && was != nil {
+		if err := s.adoptSet(was, up, settings); err != nil {
 			return err
 		}
 	}
 	return s.buildInto(ctx, up, settings, store, runStages)
 }
 
-// adoptSet takes from a finished set what it was made with, so that who takes
-// something out of it need not know.
-func (s *session) adoptSet(ctx context.Context, out storage.Store, up *upstream, settings *shards.Settings) error {
-	m, err := shards.ReadManifest(ctx, out)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
+// adoptSet takes from a set what it was made with, so that who takes something out
+// of it need not know.
+func (s *session) adoptSet(m *shards.Manifest, up *upstream, settings *shards.Settings) error {
 	labels := []string{}
 	for stage := range m.Stages {
 		if name, ok := strings.CutPrefix(stage, "label/"); ok {
@@ -211,7 +204,7 @@ func (s *session) buildInto(ctx context.Context, up *upstream, settings *shards.
 		return err
 	}
 	if n := len(result.Unknown); n > 0 && !s.work.AllowFailures {
-		return &failuresError{fmt.Sprintf("--exclude: %d of its %d lines are keys or source ids of no tuple of the set, such as %q; the others took %d tuples out (--allow-failures accepts this)",
+		return &failuresError{fmt.Sprintf("--exclude: %d of its %d lines are keys or source ids of no tuple of the set, such as %q; %d tuples are taken out of the set by now (--allow-failures accepts this)",
 			n, len(s.exclude), result.Unknown[0], result.Excluded)}
 	}
 	if n := result.Stages[shards.StageShard].Failed; n > 0 && !s.work.AllowFailures {

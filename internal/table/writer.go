@@ -103,9 +103,8 @@ func (w *Writer[R]) Write(row *R) error {
 func (w *Writer[R]) Rows() int64 { return w.rows + w.pending }
 
 // FileBytes is the size that the file has reached, without what is buffered and
-// the footer; BufferedBytes is what the next row group holds so far.
-func (w *Writer[R]) FileBytes() int64     { return w.sink.n }
-func (w *Writer[R]) BufferedBytes() int64 { return w.bytes }
+// the footer.
+func (w *Writer[R]) FileBytes() int64 { return w.sink.n }
 
 // Close writes the last row group and the footer. It does not close the
 // underlying writer. A file without a Close is no Parquet file.
