@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"math"
 	"path"
 	"slices"
@@ -66,17 +65,6 @@ func (p *part) add(n line) error {
 	return nil
 }
 
-// topFolders are those that a part has files in.
-func (p *part) topFolders() []string {
-	found := map[string]bool{}
-	for _, f := range p.Files {
-		if top, _, nested := strings.Cut(f.Name, "/"); nested {
-			found[top] = true
-		}
-	}
-	return slices.Collect(maps.Keys(found))
-}
-
 // whole tells whether all of an export's files of these names are there, by their
 // sizes.
 func (x *exporter) whole(ctx context.Context, files []storedFile) (bool, error) {
@@ -126,7 +114,7 @@ func (x *exporter) part(ctx context.Context, shard shards.Shard) (*part, error) 
 	if p, err = x.makePart(ctx, shard); err != nil {
 		return nil, err
 	}
-	if err := x.Out.Sync(p.topFolders()...); err != nil {
+	if err := x.Out.Sync(); err != nil {
 		return nil, err
 	}
 	text, err := marshal(p)
