@@ -4,7 +4,7 @@ package main
 // serves all commands that have the setting.
 var settingHelp = map[string]string{
 	"workers":            "sources, clips of an export, or shards to verify, worked on at once (default: one a core)",
-	"temp_dir":           "where clips wait until all of their source are there (default: the system's)",
+	"temp_dir":           "where clips wait until all of their source are there, and verify puts sources from a bucket, of up to 4 GiB a worker (default: the system's)",
 	"allow_failures":     "exit 0 even if some sources or clips failed",
 	"metrics":            "serve Prometheus metrics at this address while the command runs, such as 127.0.0.1:9090",
 	"part_sources":       "sources in a part, the unit of commit and resume",
