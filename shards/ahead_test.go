@@ -16,8 +16,8 @@ func TestInOrder(t *testing.T) {
 	var about, most atomic.Int64
 	var got []int
 	produce := func(_ context.Context, i int) (int, error) {
-		if now := about.Add(1); now > most.Load() {
-			most.Store(now)
+		now := about.Add(1)
+		for old := most.Load(); now > old && !most.CompareAndSwap(old, now); old = most.Load() {
 		}
 		time.Sleep(time.Duration(i*7%5) * time.Millisecond)
 		return i, nil

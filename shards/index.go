@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -280,14 +281,23 @@ func ReadBlob(ctx context.Context, s storage.Store, shard string, p Place) ([]by
 	if p.Offset == nil || p.Size == nil {
 		return nil, nil
 	}
-	if *p.Size < 0 || *p.Size > table.MaxBlobBytes || *p.Offset < 0 {
-		return nil, Damaged(s, IndexName, fmt.Errorf("it has a blob of %d bytes at %d in %s", *p.Size, *p.Offset, shard))
+	place := table.BlobPlace{Offset: *p.Offset, Size: *p.Size}
+	if err := checkPlace(place); err != nil {
+		return nil, Damaged(s, IndexName, fmt.Errorf("%w in %s", err, shard))
 	}
-	blobs, err := readBlobs(ctx, s, shard, []table.BlobPlace{{Offset: *p.Offset, Size: *p.Size}})
+	blobs, err := readBlobs(ctx, s, shard, []table.BlobPlace{place})
 	if err != nil {
 		return nil, Damaged(s, shard, err)
 	}
 	return blobs[0], nil
+}
+
+// checkPlace refuses what can be no place of a blob: a file may say anything.
+func checkPlace(p table.BlobPlace) error {
+	if p.Offset < 0 || p.Size < 0 || p.Size > table.MaxBlobBytes || p.Offset > math.MaxInt64-p.Size {
+		return fmt.Errorf("it has a blob of %d bytes at %d", p.Size, p.Offset)
+	}
+	return nil
 }
 
 // blobGap joins reads of blobs that lie no farther apart.
@@ -299,7 +309,10 @@ const maxJoined = 16 << 20
 // readBlobs reads blobs of one file by their places, neighbours by one range.
 func readBlobs(ctx context.Context, s storage.Store, name string, places []table.BlobPlace) ([][]byte, error) {
 	order := make([]int, len(places))
-	for i := range order {
+	for i, p := range places {
+		if err := checkPlace(p); err != nil {
+			return nil, err
+		}
 		order[i] = i
 	}
 	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(places[a].Offset, places[b].Offset) })
@@ -312,7 +325,7 @@ func readBlobs(ctx context.Context, s storage.Store, name string, places []table
 			if next.Offset-end > blobGap || next.Offset+next.Size-start > maxJoined {
 				break
 			}
-			end = next.Offset + next.Size
+			end = max(end, next.Offset+next.Size) // in a damaged file they may overlap
 		}
 		data, err := s.ReadRange(ctx, name, start, end-start)
 		if err != nil {

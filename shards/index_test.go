@@ -1,9 +1,13 @@
 package shards
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
+
+	"micodata/internal/table"
+	"micodata/storage"
 )
 
 // The index is read from several shards at once, each of which is opened once, and is
@@ -29,5 +33,25 @@ func TestIndexRequests(t *testing.T) {
 	}
 	if got := files(t, env.Out)[IndexName]; string(got) != string(want) || m.Index != sum {
 		t.Errorf("another index: %+v, want %+v", m.Index, sum)
+	}
+}
+
+// Places that a damaged file gives are errors, whatever they are.
+func TestReadBlobsOfDamagedPlaces(t *testing.T) {
+	s := local(t)
+	if err := storage.WriteAll(t.Context(), s, "x", storage.Replace, make([]byte, 5000)); err != nil {
+		t.Fatal(err)
+	}
+	for _, places := range [][]table.BlobPlace{
+		{{Offset: 0, Size: 1000}, {Offset: 10, Size: 10}}, // one in another
+		{{Offset: -1, Size: 1}},
+		{{Offset: 1, Size: -1}},
+		{{Offset: math.MaxInt64, Size: 1}},
+		{{Offset: 0, Size: table.MaxBlobBytes + 1}},
+		{{Offset: 4999, Size: 2}},
+	} {
+		if _, err := readBlobs(t.Context(), s, "x", places); err == nil {
+			t.Errorf("%+v are read", places)
+		}
 	}
 }

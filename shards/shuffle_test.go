@@ -89,7 +89,7 @@ func TestShuffleReadsBlobsOnce(t *testing.T) {
 func TestShuffleRequests(t *testing.T) {
 	env := newEnv(t, manyParts(t, 6))
 	data := countRequests(env.Dataset)
-	data.late = time.Millisecond
+	data.late = 20 * time.Millisecond
 	env.Dataset = data
 	env.Shuffle, env.Workers, env.RowGroupBytes = 7, 1, 300<<10
 	p, err := makePlan(t.Context(), &env, 6, nil)

@@ -3,6 +3,7 @@ package shards
 import (
 	"micodata/dataset"
 	"micodata/internal/table"
+	"micodata/storage"
 )
 
 // Tuple is a row of a training set: what one clip yielded. docs/format.md says
@@ -55,6 +56,12 @@ type Frame struct {
 // the rate differs from tuple to tuple.
 func NewTupleSchema(rate int) *table.Schema[Tuple] {
 	return table.NewSchema(tupleColumns(func(t *Tuple) *Tuple { return t }, blobColumns(rate), framesColumn())...)
+}
+
+// Is tells whether an open file is the shard that the manifest names: by its size and
+// by what identifies its content. A takedown puts another in its place.
+func (s Shard) Is(o storage.Object, r *table.Reader[Tuple]) bool {
+	return o.Size() == s.Bytes && r.Metadata(metaPlan) == s.Plan
 }
 
 // mediaColumn makes the columns for a blob: itself in shards, its place in the

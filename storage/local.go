@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,6 +22,9 @@ import (
 type Local struct {
 	dir  string // absolute
 	temp temps
+
+	mu    sync.Mutex
+	loose map[string]*os.File // top folders with objects to sync
 }
 
 // NewLocal returns the store of a folder, which is made if it is missing.
@@ -29,7 +33,7 @@ func NewLocal(dir string) (*Local, error) {
 	if err != nil {
 		return nil, &Error{Op: "open", Path: dir, Err: err}
 	}
-	l := &Local{dir: abs, temp: temps{unix.Flock, syncDir}}
+	l := &Local{dir: abs, temp: temps{unix.Flock, syncDir, syncAll}}
 	if err := l.temp.mkdirAll(abs); err != nil {
 		return nil, &Error{Op: "create folder", Path: dir, Err: err}
 	}

@@ -228,7 +228,7 @@ func (s *S3) dropUploads(ctx context.Context, prefix string, delimiter *string, 
 
 func (s *S3) dropUpload(ctx context.Context, key, id string) error {
 	_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &s.bucket, Key: &key, UploadId: &id})
-	if isNotFound(err) {
+	if isNotFound(err) || isDropped(err) {
 		return nil // ended meanwhile
 	}
 	return err

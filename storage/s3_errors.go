@@ -83,6 +83,8 @@ func s3Cause(err error) error {
 		fault.text = errStalled.Error()
 	case code == "NoSuchBucket":
 		fault.text = "there is no such bucket: make it, or mind the name and the region"
+	case isDropped(err):
+		fault.text = "the upload was ended before it was whole: does a rule of the bucket end uploads early, or another run of the same command write it? (run it again: what is committed stays)"
 	case isNotFound(err):
 		fault.text, fault.kind = "there is no such object", fs.ErrNotExist
 	case status == http.StatusForbidden || status == http.StatusUnauthorized:
@@ -147,10 +149,10 @@ func serverRegion(r *awshttp.ResponseError) string {
 	return r.Response.Header.Get("X-Amz-Bucket-Region")
 }
 
-// isNotFound tells that an object or an upload is not there.
+// isNotFound tells that an object is not there.
 func isNotFound(err error) bool {
 	var api smithy.APIError
-	return errors.As(err, &api) && (api.ErrorCode() == "NoSuchKey" || api.ErrorCode() == "NotFound" || api.ErrorCode() == "NoSuchUpload")
+	return errors.As(err, &api) && (api.ErrorCode() == "NoSuchKey" || api.ErrorCode() == "NotFound")
 }
 
 // isDropped tells that an upload is not there any more.

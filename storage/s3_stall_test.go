@@ -96,7 +96,8 @@ func TestS3AnswerStops(t *testing.T) {
 	var mu sync.Mutex
 	var asked []string
 	halted := map[string]bool{}
-	s := troubled(t, 200*time.Millisecond, "3", func(r *http.Request) (s3test.Fault, bool) {
+	// Long enough that an answer is not late on a loaded machine.
+	s := troubled(t, 2*time.Second, "3", func(r *http.Request) (s3test.Fault, bool) {
 		mu.Lock()
 		defer mu.Unlock()
 		asked = append(asked, r.Method+" "+r.Header.Get("Range"))
@@ -144,13 +145,13 @@ func (l slowListener) Accept() (net.Conn, error) {
 
 // An upload over a slow link takes many times the limit, and is not given up.
 func TestS3SlowUpload(t *testing.T) {
-	const size, step, stall = 8 << 20, 128 << 10, 400 * time.Millisecond
+	const size, step, stall = 8 << 20, 128 << 10, time.Second
 	slow := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		for {
 			if _, err := io.CopyN(io.Discard, r.Body, step); err != nil {
 				return
 			}
-			time.Sleep(25 * time.Millisecond)
+			time.Sleep(60 * time.Millisecond)
 		}
 	}))
 	slow.Listener = slowListener{slow.Listener}

@@ -216,7 +216,7 @@ func (w *s3Writer) settle(ctx context.Context, err error) error {
 	switch {
 	case problem == nil && head.Metadata[markKey] == w.mark:
 		return nil
-	case problem == nil && w.mode == Exclusive && (err == nil || isTaken(err) || isConflict(err) || isNotFound(err)):
+	case problem == nil && w.mode == Exclusive && (err == nil || isTaken(err) || isConflict(err) || isNotFound(err) || isDropped(err)):
 		return fs.ErrExist
 	case err == nil:
 		return problem

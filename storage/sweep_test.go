@@ -58,6 +58,40 @@ func swept(t *testing.T, l *Local, files []string, folders ...string) (gone []st
 	return gone
 }
 
+// What is synced are the folders that were written to, by descriptors that were open
+// before: another's would not be told of what failed until then. It is so once.
+func TestSyncIsOfWhatWasWritten(t *testing.T) {
+	if !canSyncAll {
+		t.Skip("each file is synced")
+	}
+	l := local(t)
+	var synced []string
+	broken := errors.New("broken")
+	l.temp.syncAll = func(d *os.File) error {
+		synced = append(synced, filepath.Base(d.Name()))
+		return broken
+	}
+	for _, name := range []string{"videos/x", "videos/y", "audio/a/b", "top"} {
+		if err := l.WriteLoose(t.Context(), name, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The folder that was open is meant, not what has its name now.
+	if err := os.Rename(l.Path("videos"), l.Path("moved")); err != nil {
+		t.Fatal(err)
+	}
+	err := l.Sync()
+	slices.Sort(synced)
+	want := []string{"audio", filepath.Base(l.Path("")), "videos"}
+	slices.Sort(want)
+	if !errors.Is(err, broken) || !slices.Equal(synced, want) {
+		t.Errorf("%v, synced %q", err, synced)
+	}
+	if err := l.Sync(); err != nil || len(synced) != 3 {
+		t.Errorf("again: %v, synced %q", err, synced)
+	}
+}
+
 func dead(stem string) string { return "." + stem + "." + kernelTag() + "ABC234.tmp" }
 
 func TestSweepRemovesOnlyOurOwn(t *testing.T) {
@@ -145,7 +179,7 @@ func TestFileSweptBeforeItWasLocked(t *testing.T) {
 	sweeps := 0
 	l.temp.flock = func(fd, how int) error {
 		if sweeps++; sweeps <= 3 {
-			if err := (&Local{dir: l.dir, temp: temps{unix.Flock, syncDir}}).Sweep(ctx); err != nil {
+			if err := (&Local{dir: l.dir, temp: temps{flock: unix.Flock, syncDir: syncDir}}).Sweep(ctx); err != nil {
 				t.Error(err)
 			}
 		}

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -9,12 +8,6 @@ import (
 
 const canSyncAll = true
 
-// syncAll makes durable all of the file system that a folder is on. Since Linux 5.8
-// it also tells of what could not be written.
-func syncAll(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(unix.Syncfs(int(d.Fd())), d.Close())
-}
+// syncAll makes durable all of the file system that an open folder is on. Since Linux
+// 5.8 it also tells of what could not be written since the folder was opened.
+func syncAll(d *os.File) error { return unix.Syncfs(int(d.Fd())) }

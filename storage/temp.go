@@ -65,13 +65,14 @@ func kernelTag() string {
 type temps struct {
 	flock   func(fd, how int) error
 	syncDir func(dir string) error
+	syncAll func(dir *os.File) error
 }
 
 // CreateTemp makes a file in dir for what is no object yet, such as a download.
 // It is the caller's to remove; what a crash leaves of it falls to
 // [Store.Sweep] if dir is the top of a local store or a folder there.
 func CreateTemp(dir, stem string) (*os.File, error) {
-	return temps{unix.Flock, syncDir}.create(dir, stem)
+	return temps{unix.Flock, syncDir, syncAll}.create(dir, stem)
 }
 
 // create makes an unfinished file and locks it: the lock goes with the process.

@@ -19,15 +19,20 @@ func (l *Local) Create(_ context.Context, name string, mode Mode) (Writer, error
 	if err := l.temp.mkdirAll(filepath.Dir(l.Path(name))); err != nil {
 		return nil, l.fail("create", name, err)
 	}
-	top, _, nested := strings.Cut(name, "/")
-	if !nested {
-		top = ""
-	}
-	f, err := l.temp.create(l.Path(top), path.Base(name))
+	f, err := l.temp.create(l.Path(topFolder(name)), path.Base(name))
 	if err != nil {
 		return nil, l.fail("create", name, err)
 	}
 	return &localWriter{store: l, name: name, mode: mode, f: f}, nil
+}
+
+// topFolder is the first folder of a name, "" for one at the top.
+func topFolder(name string) string {
+	top, _, nested := strings.Cut(name, "/")
+	if !nested {
+		return ""
+	}
+	return top
 }
 
 // WriteLoose puts a small object in place, in that of another too: in one step, but
@@ -39,22 +44,50 @@ func (l *Local) WriteLoose(ctx context.Context, name string, data []byte) error 
 		return err
 	}
 	defer w.Abort()
-	w.(*localWriter).loose = canSyncAll
+	if canSyncAll {
+		if err := l.willSync(name); err != nil {
+			return err
+		}
+		w.(*localWriter).loose = true
+	}
 	if _, err := w.Write(data); err != nil {
 		return err
 	}
 	return w.Commit(ctx)
 }
 
-// Sync makes durable what was written below the top of the folder and below its top
-// folders of these names, each of which may lie on a disk of its own.
-func (l *Local) Sync(folders ...string) error {
-	for _, folder := range append([]string{""}, folders...) {
-		if err := syncAll(l.Path(folder)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return l.fail("sync", folder, err)
-		}
+// willSync opens the top folder of a name for [Local.Sync], each of which may lie on a
+// disk of its own. That must be before the data are written: only a descriptor that is
+// open then is told of what could not be, if another's sync is told first.
+func (l *Local) willSync(name string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	folder := topFolder(name)
+	if l.loose[folder] != nil {
+		return nil
 	}
+	d, err := os.Open(l.Path(folder))
+	if err != nil {
+		return l.fail("open", folder, err)
+	}
+	if l.loose == nil {
+		l.loose = map[string]*os.File{}
+	}
+	l.loose[folder] = d
 	return nil
+}
+
+// Sync makes durable what was written by [Local.WriteLoose], all of which must have
+// returned.
+func (l *Local) Sync() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var failed error
+	for folder, d := range l.loose {
+		failed = errors.Join(failed, l.fail("sync", folder, errors.Join(l.temp.syncAll(d), d.Close())))
+	}
+	l.loose = nil
+	return failed
 }
 
 type localWriter struct {

@@ -4,7 +4,7 @@ package main
 // serves all commands that have the setting.
 var settingHelp = map[string]string{
 	"workers":            "sources, clips of an export, or shards to verify, worked on at once (default: one a core)",
-	"temp_dir":           "where clips wait until all of their source are there, and tuples of a shuffled set are noted, some 1.5 KB each (default: the system's)",
+	"temp_dir":           "where clips wait until all of their source are there, tuples of a shuffled set are noted (some 1.5 KB each), and verify puts sources from a bucket (default: the system's)",
 	"allow_failures":     "exit 0 even if some sources or clips failed",
 	"metrics":            "serve Prometheus metrics at this address while the command runs, such as 127.0.0.1:9090",
 	"part_sources":       "sources in a part, the unit of commit and resume",

@@ -18,7 +18,8 @@ import (
 
 // verifyWork are the settings of how verify works.
 type verifyWork struct {
-	Workers int `json:"workers"`
+	Workers int    `json:"workers"`
+	TempDir string `json:"temp_dir"`
 }
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -32,12 +33,12 @@ func (a *app) verifyCommand() *cobra.Command {
 			if !(sample >= 0 && sample <= 1) { // nor NaN
 				return usagef("--sample is a share from 0 to 1, not %v", sample)
 			}
-			work := workFlags{Workers: flags.Workers}
+			work := workFlags{Workers: flags.Workers, TempDir: flags.TempDir}
 			err := work.validate()
 			if err != nil {
 				return err
 			}
-			env := shards.VerifyEnv{Sample: sample, WithoutSources: noSources, Workers: work.workers()}
+			env := shards.VerifyEnv{Sample: sample, WithoutSources: noSources, Workers: work.workers(), TempDir: work.tempDir()}
 			if env.Out, err = openSet(ctx, args[0]); err != nil {
 				return err
 			}

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -65,17 +65,6 @@ func (p *part) add(n line) error {
 	return nil
 }
 
-// topFolders are those that a part has files in.
-func (p *part) topFolders() []string {
-	found := map[string]bool{}
-	for _, f := range p.Files {
-		if top, _, nested := strings.Cut(f.Name, "/"); nested {
-			found[top] = true
-		}
-	}
-	return slices.Collect(maps.Keys(found))
-}
-
 // whole tells whether all of an export's files of these names are there, by their
 // sizes.
 func (x *exporter) whole(ctx context.Context, files []storedFile) (bool, error) {
@@ -94,17 +83,16 @@ func (x *exporter) whole(ctx context.Context, files []storedFile) (bool, error) 
 // readPart returns what the export has of a shard, nil if that is not there or not
 // whole.
 func (x *exporter) readPart(ctx context.Context, shard string) (*part, error) {
-	o, err := x.Out.Open(ctx, partName(shard))
+	text, err := storage.ReadAll(ctx, x.Out, partName(shard), math.MaxInt64) // its writer had it in memory, too
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer o.Close()
 	p := newPart()
-	if err := json.NewDecoder(o).Decode(p); err != nil {
-		return nil, &OtherFolderError{x.Out.Path(partName(shard)), "it is no file of an export: " + err.Error()}
+	if json.Unmarshal(text, p) != nil {
+		return nil, nil // broken, so that nothing is known of the files
 	}
 	if whole, err := x.whole(ctx, p.Files); err != nil || !whole {
 		return nil, err
@@ -118,10 +106,15 @@ func (x *exporter) part(ctx context.Context, shard shards.Shard) (*part, error) 
 	if err != nil || p != nil {
 		return p, err
 	}
+	// A note of files that are not whole would name those that are made in their
+	// place, of the same sizes, before they are durable.
+	if err := x.Out.Delete(ctx, partName(shard.Name)); err != nil {
+		return nil, err
+	}
 	if p, err = x.makePart(ctx, shard); err != nil {
 		return nil, err
 	}
-	if err := x.Out.Sync(p.topFolders()...); err != nil {
+	if err := x.Out.Sync(); err != nil {
 		return nil, err
 	}
 	text, err := marshal(p)
@@ -143,6 +136,10 @@ func (x *exporter) makePart(ctx context.Context, shard shards.Shard) (*part, err
 		return nil, shards.Damaged(x.Set, shard.Name, err)
 	}
 	defer r.Close()
+	if !shard.Is(o, r) {
+		return nil, &storage.Error{Op: "read", Path: x.Set.Path(shard.Name),
+			Err: errors.New("it is not the file that the manifest had as the export began: the set has changed meanwhile (export it again, into a new folder)")}
+	}
 	tar, err := x.newSink(ctx, shard.Name)
 	if err != nil {
 		return nil, err

@@ -50,6 +50,7 @@ func TestWhatIsMissingIsMade(t *testing.T) {
 			"a list is gone":          func() error { return out.Delete(t.Context(), clipsName) },
 			"a configuration is gone": func() error { return out.Delete(t.Context(), config) },
 			"a part is gone":          func() error { return out.Delete(t.Context(), partName(shard)) },
+			"a part is broken":        func() error { return os.Truncate(out.Path(partName(shard)), 100) },
 			// After a crash, what no part names may be torn and of the right size.
 			"a file without a part is torn": func() error {
 				torn := make([]byte, len(want[media]))
@@ -81,6 +82,83 @@ func TestWhatIsMissingIsMade(t *testing.T) {
 				t.Errorf("%s, %s: %q is read, want %q", format, name, read, wantRead)
 			}
 		}
+	}
+}
+
+// While the files of a shard are made again there is no part that names them: they
+// have its sizes before they are durable.
+func TestNoPartWhileItsFilesAreMade(t *testing.T) {
+	set := newSet(t, allTrain, onePart(t))
+	m, out := export(t, set, "vast")
+	shard := "data/train-00000-of-00001.parquet"
+	var p part
+	if err := readJSON(t.Context(), out, partName(shard), &p); err != nil || m.Clips == 0 {
+		t.Fatal(err)
+	}
+	if err := out.Delete(t.Context(), p.Files[0].Name); err != nil {
+		t.Fatal(err)
+	}
+	noted := true
+	stop := &opened{set, func(name string) error {
+		if name == shard {
+			noted = exists(t, out, partName(shard))
+		}
+		return nil
+	}}
+	if _, err := Run(t.Context(), newEnv(stop, out, "vast")); err != nil || noted || !exists(t, out, partName(shard)) {
+		t.Errorf("noted before: %v; %v", noted, err)
+	}
+}
+
+// opened is a set of which something is done before a file is opened.
+type opened struct {
+	storage.Store
+	before func(name string) error
+}
+
+func (o *opened) Open(ctx context.Context, name string) (storage.Object, error) {
+	if err := o.before(name); err != nil {
+		return nil, err
+	}
+	return o.Store.Open(ctx, name)
+}
+
+// A set that is changed while it is exported ends the export, whose files would be of
+// two sets.
+func TestASetThatChangesMeanwhile(t *testing.T) {
+	set := newSet(t, allTrain, onePart(t))
+	p := onePart(t)
+	p.Sources, p.Rows = p.Sources[1:], p.Rows[1:]
+	later := newSet(t, allTrain, p) // without a clip
+	shard := "data/train-00000-of-00001.parquet"
+	changing := &opened{set, func(name string) error {
+		if name != shard {
+			return nil
+		}
+		data, err := os.ReadFile(later.Path(shard))
+		return errors.Join(err, os.WriteFile(set.Path(shard), data, 0o600))
+	}}
+	out := local(t)
+	_, err := Run(t.Context(), newEnv(changing, out, "vast"))
+	var fault *storage.Error
+	if !errors.As(err, &fault) || !strings.Contains(err.Error(), "changed meanwhile") || exists(t, out, ManifestName) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+// A disk that fails is no folder of another export's.
+func TestPartThatCannotBeRead(t *testing.T) {
+	set := newSet(t, allTrain, onePart(t))
+	_, out := export(t, set, "vast")
+	name := out.Path(partName("data/train-00000-of-00001.parquet"))
+	// Reading a process's memory at 0 fails.
+	if err := errors.Join(os.Remove(name), os.Symlink("/proc/self/mem", name)); err != nil {
+		t.Skip(err)
+	}
+	_, err := Run(t.Context(), newEnv(set, out, "vast"))
+	var fault *storage.Error
+	if !errors.As(err, &fault) {
+		t.Errorf("err = %v", err)
 	}
 }
 
