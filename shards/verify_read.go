@@ -1,6 +1,7 @@
 package shards
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -52,7 +53,7 @@ func (h *hashed) upTo(end int64) error {
 func (h *hashed) finish(ctx context.Context) (string, error) {
 	for h.at < h.Size() {
 		if err := h.upTo(min(h.Size(), h.at+1<<20)); err != nil {
-			return "", errors.Join(storageFault(ctx, err), err)
+			return "", cmp.Or(storageFault(ctx, err), err)
 		}
 		if err := ctx.Err(); err != nil {
 			return "", err

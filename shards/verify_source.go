@@ -1,6 +1,7 @@
 package shards
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -130,12 +131,12 @@ func (s *sources) fetch(ctx context.Context, name, want string) (path, reason st
 	}
 	f, err := os.CreateTemp(s.tempDir, "micodata-verify-*"+filepath.Ext(name))
 	if err != nil {
-		return "", "", storageFault(ctx, err)
+		return "", "", &storage.Error{Op: "create a file in", Path: cmp.Or(s.tempDir, os.TempDir()), Err: err}
 	}
 	sum := sha256.New()
 	_, err = io.CopyBuffer(io.MultiWriter(f, sum), onlyReader{o}, make([]byte, 8<<20))
 	if err = errors.Join(err, f.Close()); err != nil {
-		err = errors.Join(storageFault(ctx, err), err)
+		err = cmp.Or(storageFault(ctx, err), err)
 	} else if hex.EncodeToString(sum.Sum(nil)) != want {
 		reason = SourceChanged
 	}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -462,6 +463,25 @@ func TestVerifyFindsNeighboursOfAScene(t *testing.T) {
 					t.Errorf("%s, %s: %s not found among %v", mode, name, promise, found)
 				}
 			}
+		}
+	}
+}
+
+// What a source cannot be fetched for is told once, and says where.
+func TestFetchThatFails(t *testing.T) {
+	data := local(t)
+	if err := storage.WriteAll(t.Context(), data, "media/x.mp4", storage.Replace, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	nowhere := filepath.Join(t.TempDir(), "nowhere")
+	for want, s := range map[string]*sources{
+		"SlowDown": {dataset: unreadable{data, "media"}, tempDir: t.TempDir()},
+		nowhere:    {dataset: data, tempDir: nowhere},
+	} {
+		path, reason, err := s.fetch(t.Context(), "media/x.mp4", "")
+		var fault *storage.Error
+		if !errors.As(err, &fault) || strings.Count(err.Error(), "\n") > 0 || !strings.Contains(err.Error(), want) || path != "" || reason != "" {
+			t.Errorf("%s: %q, %q, %v", want, path, reason, err)
 		}
 	}
 }
