@@ -92,7 +92,7 @@ func (x *exporter) readPart(ctx context.Context, shard string) (*part, error) {
 	}
 	p := newPart()
 	if json.Unmarshal(text, p) != nil {
-		return nil, nil // broken, so that nothing is known of the files
+		return nil, nil //nolint:nilerr // it is broken, so that nothing is known of the files
 	}
 	if whole, err := x.whole(ctx, p.Files); err != nil || !whole {
 		return nil, err
