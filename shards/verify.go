@@ -32,7 +32,8 @@ type VerifyEnv struct {
 	WithoutSources bool
 	// Dataset, if not nil, is the dataset that the set was made of.
 	Dataset storage.Store
-	// TempDir holds a clip or two while they are decoded; "" for the system's.
+	// TempDir holds a clip or two of each worker while they are decoded, and sources that are fetched from
+	// a bucket, up to 4 GiB; "" for the system's.
 	TempDir string
 	// Workers is the number of shards read at once; each holds a row group in memory,
 	// and the frames of a clip. Default 2.
