@@ -43,3 +43,19 @@ func Damaged(s storage.Store, name string, err error) error {
 	}
 	return &storage.Error{Op: "read", Path: s.Path(name), Err: fmt.Errorf("%w (%s)", err, do)}
 }
+
+// storageFault is what the storage failed at, or the end of the work, as opposed to
+// what is wrong with the data that it gave; nil if it is that.
+func storageFault(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var own *storage.Error
+	if errors.As(err, &own) {
+		return err
+	}
+	if local := new(fs.PathError); errors.As(err, &local) {
+		return &storage.Error{Op: local.Op, Path: local.Path, Err: err}
+	}
+	return nil
+}

@@ -202,22 +202,6 @@ func (v *verifier) file(ctx context.Context, want File) (bool, error) {
 	return sum == want.SHA256, nil
 }
 
-// storageFault is what the storage failed at, or the end of the work, as opposed to
-// what is wrong with the data that it gave; nil if it is that.
-func storageFault(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	var own *storage.Error
-	if errors.As(err, &own) {
-		return err
-	}
-	if local := new(fs.PathError); errors.As(err, &local) {
-		return &storage.Error{Op: local.Op, Path: local.Path, Err: err}
-	}
-	return nil
-}
-
 // shards checks all shards, some at a time. The index is read once, beside them.
 func (v *verifier) shards(ctx context.Context) error {
 	index, err := v.openIndex(ctx)

@@ -221,20 +221,16 @@ func (e *Env) keep(ctx context.Context, schema *table.Schema[Tuple], s *shardPla
 		entry.SHA256, err = checksum(ctx, o)
 		return err
 	}()
-	if err == nil || isUnreadable(err) || ctx.Err() != nil {
-		return entry, err
+	if err == nil {
+		return entry, nil
+	}
+	if fault := storageFault(ctx, err); fault != nil {
+		return entry, fault
 	}
 	if err := e.Out.Delete(ctx, s.name()); err != nil {
 		return entry, err
 	}
 	return entry, fs.ErrNotExist
-}
-
-// isUnreadable tells a failure of the storage from a file that is broken.
-func isUnreadable(err error) bool {
-	var store *storage.Error
-	var file *fs.PathError
-	return errors.As(err, &store) || errors.As(err, &file)
 }
 
 func readAll(ctx context.Context, r *table.Reader[Tuple]) error {
