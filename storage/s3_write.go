@@ -201,6 +201,13 @@ func (w *s3Writer) publish(ctx context.Context) error {
 	return err
 }
 
+// An object that a server says is there, and that is not seen, is looked for again
+// after pauses from firstLook to lastLook, each twice the one before: 2.5 s in all.
+const (
+	firstLook = 20 * time.Millisecond
+	lastLook  = 64 * firstLook
+)
+
 // settle finds out what became of a commit that ended with an error: its request
 // may have been carried out although the answer was lost, and then repeating it
 // finds its own object there, or its upload gone. Nor is the end of an upload
@@ -213,11 +220,19 @@ func (w *s3Writer) settle(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	head, problem := w.store.head(ctx, w.name)
+	// Servers that keep an object's attributes beside it refuse the one who comes
+	// second before the first one's object can be seen.
+	for wait := firstLook; isTaken(err) && isNotFound(problem) && wait <= lastLook && ctx.Err() == nil; wait *= 2 {
+		time.Sleep(wait)
+		head, problem = w.store.head(ctx, w.name)
+	}
 	switch {
 	case problem == nil && head.Metadata[markKey] == w.mark:
 		return nil
 	case problem == nil && w.mode == Exclusive && (err == nil || isTaken(err) || isConflict(err) || isNotFound(err) || isDropped(err)):
 		return fs.ErrExist
+	case isTaken(err) && isNotFound(problem):
+		return fmt.Errorf("the server says that the object is there, and that it is not: was it removed just now? (run it again): %w", s3Cause(err))
 	case err == nil:
 		return problem
 	}

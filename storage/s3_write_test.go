@@ -124,6 +124,36 @@ func TestS3LostAnswerOfALoser(t *testing.T) {
 	}
 }
 
+// Who comes second is told so too by a server that refuses it before the first one's
+// object can be seen. One that is never seen is no winner's.
+func TestS3TakenBeforeSeen(t *testing.T) {
+	for _, size := range []int{small, large} {
+		for _, seen := range []int32{1, 3, 1 << 20} {
+			if size == large && seen > 3 {
+				continue // it takes seconds
+			}
+			var looks, refused atomic.Int32
+			s := troubled(t, stallLimit, "", func(r *http.Request) (s3test.Fault, bool) {
+				if r.Method == http.MethodHead {
+					return s3test.NoUpload, looks.Add(1) <= seen // 404 without a body
+				}
+				ends := r.Method == http.MethodPut && !r.URL.Query().Has("uploadId") || r.Method == http.MethodPost && r.URL.Query().Has("uploadId")
+				return s3test.Taken, ends && refused.Add(1) > 1
+			})
+			if err := WriteAll(t.Context(), s, "x", Replace, []byte("another's")); err != nil {
+				t.Fatal(err)
+			}
+			err := WriteAll(t.Context(), s, "x", Exclusive, pattern(size))
+			if exist := errors.Is(err, fs.ErrExist); err == nil || exist != (seen < 10) {
+				t.Errorf("%d bytes, seen after %d looks: %v", size, seen, err)
+			}
+			if n := looks.Load(); n < 2 || n > 10 {
+				t.Errorf("%d looks", n)
+			}
+		}
+	}
+}
+
 // A commit drops what is left of other uploads of its object, and no others. A
 // living writer that so lost is told at its own commit, as if it had come second.
 func TestS3CommitDropsOtherUploads(t *testing.T) {
