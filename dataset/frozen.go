@@ -27,6 +27,18 @@ type Stage struct {
 	Fingerprint string `json:"fingerprint"`
 }
 
+// Int is the setting of that name if it is a whole number, else 0.
+func (s Stage) Int(name string) int {
+	v, ok := s.Settings[name].(float64) // as JSON has all numbers
+	if !ok {
+		return 0
+	}
+	return int(v)
+}
+
+// MapsFrames tells whether a label stage made maps of the clips' frames too.
+func (s Stage) MapsFrames() bool { return s.Settings["geometry"] == "frames" }
+
 // FrozenError says that a dataset was made with other settings or versions.
 type FrozenError struct {
 	Stage       string

@@ -57,7 +57,7 @@ func (e *Env) writeCard(ctx context.Context, m *Manifest, stats *Stats, pick []*
 // frameMaps are the maps that frames have beside their pictures.
 func frameMaps(m *Manifest) (names []string) {
 	for _, stage := range []string{dataset.StageDepth, dataset.StageNormal} {
-		if ofFrames(m.Stages[stage]) {
+		if m.Stages[stage].MapsFrames() {
 			names = append(names, path.Base(stage))
 		}
 	}

@@ -10,17 +10,13 @@ import (
 	"micodata/storage"
 )
 
-// What to do about a damaged file: a finished set that lacks one gets it again, and
-// only the manifest tells what a folder is.
+// Remedy is what to do about a file of a finished set that is damaged, or not there: a
+// set that lacks one gets it again. The manifest alone, which tells what a folder is,
+// has another.
 const (
-	remedy         = "copy it anew; or remove it and run again what made the set, which keeps the other files"
+	Remedy         = "copy it anew; or remove it and run again what made the set, which keeps the other files"
 	manifestRemedy = "copy it anew, or write the set to a new folder"
 )
-
-// notFinished is the error of a set without a manifest.
-func notFinished(s storage.Store, err error) error {
-	return fmt.Errorf("%s: the set is not finished: %w", s.Path(""), err)
-}
 
 // Damaged is the error of reading a file of a finished set that is not what it should
 // be, or not there: a [*storage.Error] that says what to do. Interrupts and failures
@@ -37,25 +33,9 @@ func Damaged(s storage.Store, name string, err error) error {
 	case errors.As(err, &own):
 		return err
 	}
-	do := remedy
+	do := Remedy
 	if name == ManifestName {
 		do = manifestRemedy
 	}
 	return &storage.Error{Op: "read", Path: s.Path(name), Err: fmt.Errorf("%w (%s)", err, do)}
-}
-
-// storageFault is what the storage failed at, or the end of the work, as opposed to
-// what is wrong with the data that it gave; nil if it is that.
-func storageFault(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	var own *storage.Error
-	if errors.As(err, &own) {
-		return err
-	}
-	if local := new(fs.PathError); errors.As(err, &local) {
-		return &storage.Error{Op: local.Op, Path: local.Path, Err: err}
-	}
-	return nil
 }

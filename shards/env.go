@@ -2,9 +2,6 @@ package shards
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -156,36 +153,11 @@ func (e *Env) fingerprint() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	prints := map[string]string{}
-	for name, st := range stages {
-		prints[name] = st.Fingerprint
-	}
-	return digest(dataset.SchemaVersion, StageShard, e.Version, e.Settings, prints)
+	return settingsDigest(e.Version, e.Settings, stages)
 }
 
 // audioRate is the sampling rate of all separate sound, 0 if it is the source's.
-func (e *Env) audioRate() int { return intSetting(e.Frozen.Stages[dataset.StageExtract], "audio_rate") }
-
-// ofFrames tells whether a label stage made maps of the clips' frames too.
-func ofFrames(st dataset.Stage) bool { return st.Settings["geometry"] == "frames" }
-
-func intSetting(st dataset.Stage, name string) int {
-	v, ok := st.Settings[name].(float64) // as JSON has all numbers
-	if !ok {
-		return 0
-	}
-	return int(v)
-}
-
-// digest is the sha256 of values' JSON; maps marshal with sorted keys.
-func digest(values ...any) (string, error) {
-	data, err := json.Marshal(values)
-	if err != nil {
-		return "", fmt.Errorf("encode for a digest: %w", err)
-	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:]), nil
-}
+func (e *Env) audioRate() int { return e.Frozen.Stages[dataset.StageExtract].Int("audio_rate") }
 
 // parts is the number of the dataset's parts, all of whose stages must be there.
 func (e *Env) parts(ctx context.Context) (int, error) {

@@ -31,13 +31,14 @@ type keyHash = [sha256.Size]byte
 
 func hashKey(key string) keyHash { return sha256.Sum256([]byte(key)) }
 
-// exclusion is a set of hashed keys and source ids.
-type exclusion map[keyHash]bool
+// Exclusion is what was taken out of a set for good: hashes of keys and of source ids.
+type Exclusion map[keyHash]bool
 
-func (e exclusion) has(t *Tuple) bool { return len(e.hits(t)) > 0 }
+// Has tells whether a tuple was taken out, or its source.
+func (e Exclusion) Has(t *Tuple) bool { return len(e.hits(t)) > 0 }
 
 // hits are the hashes that take a tuple out: its key's, its source's.
-func (e exclusion) hits(t *Tuple) (hits []keyHash) {
+func (e Exclusion) hits(t *Tuple) (hits []keyHash) {
 	if len(e) == 0 {
 		return nil
 	}
@@ -76,8 +77,9 @@ func ReadKeys(r io.Reader) (keys []string, err error) {
 	return keys, lines.Err()
 }
 
-// readExcluded is what was taken out of a set before.
-func readExcluded(ctx context.Context, s storage.Store) (exclusion, error) {
+// ReadExcluded reads what was taken out of a set; nothing, if the set has no
+// [ExcludedFolder]. The error is a [*storage.Error].
+func ReadExcluded(ctx context.Context, s storage.Store) (Exclusion, error) {
 	lists, err := excludedLists(ctx, s)
 	if err != nil {
 		return nil, err
@@ -94,8 +96,8 @@ func excludedLists(ctx context.Context, s storage.Store) (names []string, err er
 	return names, err
 }
 
-func readLists(ctx context.Context, s storage.Store, lists []string) (exclusion, error) {
-	e := exclusion{}
+func readLists(ctx context.Context, s storage.Store, lists []string) (Exclusion, error) {
+	e := Exclusion{}
 	for _, name := range lists {
 		data, err := storage.ReadAll(ctx, s, name, maxExcludedBytes)
 		if err != nil {
@@ -116,7 +118,7 @@ func readLists(ctx context.Context, s storage.Store, lists []string) (exclusion,
 type takedown struct {
 	out   storage.Store
 	lists []string // of the set, all that the run heeds
-	all   exclusion
+	all   Exclusion
 	fresh []byte // the list that this run adds; none if it says nothing new
 }
 

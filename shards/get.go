@@ -2,9 +2,7 @@ package shards
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,9 +37,7 @@ func Get(ctx context.Context, s storage.Store, key, column string) ([]byte, erro
 	if err != nil {
 		return nil, &ColumnError{err}
 	}
-	if _, err := ReadManifest(ctx, s); errors.Is(err, fs.ErrNotExist) {
-		return nil, notFinished(s, err)
-	} else if err != nil {
+	if _, err := ReadManifest(ctx, s); err != nil {
 		return nil, err
 	}
 	columns := []string{"shard", field + "_offset", field + "_size"}

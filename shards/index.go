@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"micodata/dataset"
 	"micodata/internal/table"
 	"micodata/storage"
 )
@@ -93,7 +94,7 @@ func (f *FramePlace) place(field string) *Place {
 	panic("shards: no blob in frames named " + field)
 }
 
-const framesPath = "frames.list.element."
+var framesPath = table.ElementPath("frames") + "."
 
 // set puts a blob's place into its row.
 func (r *IndexRow) set(p table.BlobPlace) error {
@@ -111,35 +112,37 @@ func (r *IndexRow) set(p table.BlobPlace) error {
 	return nil
 }
 
-// indexShard calls each for the index rows of a shard, from its scalar columns
-// and its footer; no blob is read. The rows of a row group are held at a time.
-func indexShard(ctx context.Context, s storage.Store, schema *table.Schema[Tuple], shard string, each func(*IndexRow) error) error {
+// IndexShard makes the index's rows of a shard, an object's name, from its scalar
+// columns and its footer; no blob is read. Errors are the storage's, or say what is
+// wrong with the file.
+func IndexShard(ctx context.Context, s storage.Store, schema *table.Schema[Tuple], shard string) ([]*IndexRow, error) {
 	o, err := s.Open(ctx, shard)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer o.Close()
 	columns := slices.DeleteFunc(schema.Columns(), func(c string) bool { return slices.Contains(ownBlobs, c) })
 	r, err := schema.NewReader(o, table.ReaderOptions{Columns: columns, NoBlobs: true}) // of frames the times are read
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer r.Close()
 	places, err := r.Blobs()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	byRow := make([][]table.BlobPlace, r.Rows())
 	for _, p := range places {
 		byRow[p.Row] = append(byRow[p.Row], p)
 	}
-	row := int64(0)
+	var out []*IndexRow
 	for group, rows := range r.RowGroups() {
 		for range rows {
 			t, err := r.Next()
 			if err != nil {
-				return err
+				return nil, err
 			}
+			row := int64(len(out))
 			x := &IndexRow{Tuple: *t, Shard: shard, RowGroup: int32(group), Row: row}
 			for _, f := range t.Frames {
 				x.Frames = append(x.Frames, FramePlace{Time: f.Time})
@@ -147,16 +150,13 @@ func indexShard(ctx context.Context, s storage.Store, schema *table.Schema[Tuple
 			x.Tuple.Frames = nil // of which no media were read
 			for _, p := range byRow[row] {
 				if err := x.set(p); err != nil {
-					return err
+					return nil, err
 				}
 			}
-			if err := each(x); err != nil {
-				return err
-			}
-			row++
+			out = append(out, x)
 		}
 	}
-	return ctx.Err()
+	return out, ctx.Err()
 }
 
 // Shards that are read ahead of the index's writing: each waits for some answers, one
@@ -177,14 +177,11 @@ func writeIndex(ctx context.Context, s storage.Store, m *Manifest, see func(*Ind
 	}
 	defer object.Abort()
 	out := &summed{w: object, sum: sha256.New()}
-	w := IndexSchema.NewWriter(out, table.WriterOptions{RowGroupBytes: indexRowGroupBytes, Metadata: []table.KeyValue{{Key: metaFingerprint, Value: m.Fingerprint}}})
+	w := IndexSchema.NewWriter(out, table.WriterOptions{RowGroupBytes: indexRowGroupBytes, Metadata: []table.KeyValue{{Key: dataset.MetaFingerprint, Value: m.Fingerprint}}})
 	schema := NewTupleSchema(m.AudioRate)
 	ahead := window{values: shardsAhead, weight: rowsAhead, of: func(i int) int64 { return m.Shards[i].Rows }}
-	err = inOrder(ctx, len(m.Shards), ahead, func(ctx context.Context, i int) (rows []*IndexRow, err error) {
-		err = indexShard(ctx, s, schema, m.Shards[i].Name, func(x *IndexRow) error {
-			rows = append(rows, x)
-			return nil
-		})
+	err = inOrder(ctx, len(m.Shards), ahead, func(ctx context.Context, i int) ([]*IndexRow, error) {
+		rows, err := IndexShard(ctx, s, schema, m.Shards[i].Name)
 		if err != nil {
 			return nil, fmt.Errorf("index %s: %w", m.Shards[i].Name, err)
 		}

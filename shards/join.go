@@ -57,7 +57,7 @@ func openJoin(ctx context.Context, env *Env, part int, blobs blobMode) (_ *join,
 	}
 	var leave []string // unread; frames must go with their maps
 	for _, modality := range []string{"image", "video", "audio"} {
-		if !env.keeps(modality) {
+		if !env.Keeps(modality) {
 			leave = append(leave, modality)
 		}
 	}
@@ -228,7 +228,7 @@ func (j *join) blobs(s *Settings) ([]blobsOf, error) {
 	rows := make([]blobsOf, j.clips.Rows())
 	keeps := func(column string) bool {
 		top, _, _ := strings.Cut(column, ".")
-		return s.keeps(top)
+		return s.Keeps(top)
 	}
 	add := func(places []table.BlobPlace, err error) error {
 		for _, p := range places {
@@ -319,7 +319,7 @@ func (j *joined) tuple() *Tuple {
 		t.note(dataset.StageNormal, j.normal.Outcome)
 		t.Status = append(t.Status, j.normal.Errors...)
 	}
-	if t.Text = bestText(t.Captions); t.Text == "" {
+	if t.Text = BestText(t.Captions); t.Text == "" {
 		t.note("text", dataset.Outcome{Status: dataset.Skipped, Class: dataset.NotFound, Error: "neither captions nor subtitles nor a title"})
 	}
 	return t

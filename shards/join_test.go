@@ -148,7 +148,7 @@ func TestSplits(t *testing.T) {
 	s := DefaultSettings().Splits
 	counts := map[string]int{}
 	for i := range 20000 {
-		counts[s.of(dataset.Key("source", i))]++
+		counts[s.Of(dataset.Key("source", i))]++
 	}
 	if counts[Train] < 19500 || counts[Test] < 150 || counts[Validation] < 150 {
 		t.Errorf("splits of 20000 sources: %v", counts)
@@ -172,14 +172,14 @@ func TestText(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("captions %+v", got)
 	}
-	if text := bestText(got); text != "one two three" {
+	if text := BestText(got); text != "one two three" {
 		t.Errorf("text %q", text)
 	}
 	clip.Text = "given for this span"
-	if text := bestText(captionsOf(clip, src)); text != "given for this span" {
+	if text := BestText(captionsOf(clip, src)); text != "given for this span" {
 		t.Errorf("text %q", text)
 	}
-	if text := bestText(captionsOf(&dataset.Clip{}, &dataset.Source{})); text != "" {
+	if text := BestText(captionsOf(&dataset.Clip{}, &dataset.Source{})); text != "" {
 		t.Errorf("text %q of nothing", text)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"micodata/dataset"
 	"micodata/internal/table"
@@ -91,11 +92,14 @@ type Cost struct {
 	BytesRead   int64   `json:"bytes_read"`
 }
 
-// ReadManifest reads the manifest of a set. The error is [io/fs.ErrNotExist] if
-// the set is not finished, a [*dataset.VersionError] if it is of another layout, and a
+// ReadManifest reads the manifest of a set. The error wraps [io/fs.ErrNotExist] if
+// the set is not finished, is a [*dataset.VersionError] if it is of another layout, and a
 // [*storage.Error] if it cannot be read.
 func ReadManifest(ctx context.Context, s storage.Store) (*Manifest, error) {
 	data, err := storage.ReadAll(ctx, s, ManifestName, maxManifestBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: the set is not finished: %w", s.Path(""), err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -110,13 +114,51 @@ func ReadManifest(ctx context.Context, s storage.Store) (*Manifest, error) {
 	return m, nil
 }
 
-// beside are the files that a set has for people.
-func (m *Manifest) beside() []string {
+// Beside are the names of the files that the set has for people: card, statistics, and
+// the card's picture.
+func (m *Manifest) Beside() []string {
 	names := []string{CardName, StatsName}
-	if m.Settings.keeps("image") && m.Tuples > 0 {
+	if m.Settings.Keeps("image") && m.Tuples > 0 {
 		names = append(names, PreviewName) // every tuple has a picture
 	}
 	return names
+}
+
+// Digests are what Fingerprint and Plan are to be by the rest of the manifest.
+func (m *Manifest) Digests() (fingerprint, plan string, err error) {
+	if fingerprint, err = settingsDigest(m.Micodata, m.Settings, m.Stages); err != nil {
+		return "", "", err
+	}
+	var shards []string
+	for _, s := range m.Shards {
+		shards = append(shards, s.Plan)
+	}
+	plan, err = planDigest(m.Fingerprint, shards, m.Counts, m.Notes)
+	return fingerprint, plan, err
+}
+
+// settingsDigest identifies all that shapes a set but the parts' content.
+func settingsDigest(version string, s Settings, stages map[string]dataset.Stage) (string, error) {
+	prints := map[string]string{}
+	for name, st := range stages {
+		prints[name] = st.Fingerprint
+	}
+	return digest(dataset.SchemaVersion, StageShard, version, s, prints)
+}
+
+// planDigest identifies a set's content by that of its shards.
+func planDigest(fingerprint string, shards []string, counts map[string]Counts, notes []string) (string, error) {
+	return digest(fingerprint, shards, counts, notes)
+}
+
+// digest is the sha256 of values' JSON, hex; maps marshal with sorted keys.
+func digest(values ...any) (string, error) {
+	data, err := json.Marshal(values)
+	if err != nil {
+		return "", fmt.Errorf("encode for a digest: %w", err)
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]), nil
 }
 
 func (m *Manifest) save(ctx context.Context, s storage.Store) error {
@@ -160,7 +202,7 @@ func describeShard(ctx context.Context, s storage.Store, schema *table.Schema[Tu
 		return out, err
 	}
 	out.Bytes, out.Rows, out.RowGroups = o.Size(), r.Rows(), r.RowGroups()
-	if r.Metadata(metaPlan) != p.Digest || out.Rows != p.Rows {
+	if r.Metadata(MetaPlan) != p.Digest || out.Rows != p.Rows {
 		return out, conflict(s, "another run put a shard of another set in its place")
 	}
 	return out, nil

@@ -3,10 +3,9 @@ package shards
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
-	"io"
 
 	"micodata/dataset"
+	"micodata/internal/hash64"
 )
 
 // owners are, by the hashes of their ids, the sources that were OK in a part: the first
@@ -39,7 +38,7 @@ func (p *planner) repeats(ctx context.Context, part int, sources []*dataset.Sour
 		if s.Status != dataset.OK {
 			continue
 		}
-		id, own := hash64(s.ID), owner{uint32(part), uint32(hash64(s.SHA256))}
+		id, own := hash64.Of(s.ID), owner{uint32(part), uint32(hash64.Of(s.SHA256))}
 		first, seen := p.owners[id]
 		switch {
 		case !seen:
@@ -71,15 +70,4 @@ func (p *planner) uriOf(ctx context.Context, part int, id string) (uri string, f
 		return nil
 	}, "source_id", "status", "uri")
 	return uri, found, err
-}
-
-// hash64 is evenly spread in its high bits too, by which samples are taken: keys of
-// one source differ in their last digits alone, which FNV leaves in the low ones.
-func hash64(s string) uint64 {
-	h := fnv.New64a()
-	_, _ = io.WriteString(h, s) // a hash takes all
-	x := h.Sum64()
-	x = (x ^ x>>33) * 0xff51afd7ed558ccd // as MurmurHash3 ends
-	x = (x ^ x>>33) * 0xc4ceb9fe1a85ec53
-	return x ^ x>>33
 }

@@ -87,7 +87,7 @@ type planner struct {
 	digests  [][sha256.Size]byte // of each part
 	limit    int64
 	filter   *Filter
-	excluded exclusion
+	excluded Exclusion
 	placed   int64              // tuples, with those that are excluded
 	sources  uint32             // of the parts before
 	counted  []uint64           // bits: sources that have a tuple
@@ -96,7 +96,7 @@ type planner struct {
 
 // makePlan reads scalar columns and footers only. The order is that of the
 // parts. A small set in which no source falls to train is all train.
-func makePlan(ctx context.Context, env *Env, parts int, excluded exclusion) (*plan, error) {
+func makePlan(ctx context.Context, env *Env, parts int, excluded Exclusion) (*plan, error) {
 	filter, err := ParseFilter(env.Where)
 	if err != nil {
 		return nil, err
@@ -350,7 +350,7 @@ func (p *planner) split(sourceID string) string {
 	if p.allTrain {
 		return Train
 	}
-	return p.env.Splits.of(sourceID)
+	return p.env.Splits.Of(sourceID)
 }
 
 // place finds room for a row at the end of its split.
@@ -415,7 +415,7 @@ func (p *planner) finish() error {
 		}
 	}
 	var err error
-	p.plan.digest, err = digest(p.plan.fingerprint, digests, p.plan.stages, p.plan.notes)
+	p.plan.digest, err = planDigest(p.plan.fingerprint, digests, p.plan.stages, p.plan.notes)
 	return err
 }
 

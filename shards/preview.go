@@ -12,6 +12,7 @@ import (
 
 	"github.com/disintegration/imaging"
 
+	"micodata/internal/hash64"
 	"micodata/storage"
 )
 
@@ -31,9 +32,9 @@ func (p *previewSample) add(x *IndexRow) {
 	if x.Image.Offset == nil {
 		return
 	}
-	h := hash64("preview " + x.Key)
+	h := hash64.Of("preview " + x.Key)
 	at := len(p.rows)
-	for at > 0 && h < hash64("preview "+p.rows[at-1].Key) {
+	for at > 0 && h < hash64.Of("preview "+p.rows[at-1].Key) {
 		at--
 	}
 	if at >= previewRows {

@@ -41,32 +41,32 @@ type Settings struct {
 // Modalities are what can be left out of a set.
 func Modalities() []string { return []string{"image", "video", "audio", "depth", "normal", "frames"} }
 
-// keeps tells whether a modality is written.
-func (s *Settings) keeps(modality string) bool {
+// Keeps tells whether a modality is written, one of [Modalities].
+func (s *Settings) Keeps(modality string) bool {
 	return len(s.Columns) == 0 || slices.Contains(s.Columns, modality)
 }
 
 // trim takes out of a tuple what is not written.
 func (s *Settings) trim(t *Tuple) *Tuple {
 	for modality, blob := range map[string]*table.Blob{"image": &t.Image, "video": &t.Video, "audio": &t.Audio} {
-		if !s.keeps(modality) {
+		if !s.Keeps(modality) {
 			*blob = table.Blob{}
 		}
 	}
-	if !s.keeps("frames") {
+	if !s.Keeps("frames") {
 		t.Frames = nil
 	}
-	if !s.keeps("depth") {
+	if !s.Keeps("depth") {
 		t.Depth, t.DepthMeta = table.Blob{}, nil
 	}
-	if !s.keeps("normal") {
+	if !s.Keeps("normal") {
 		t.Normal, t.NormalMeta = table.Blob{}, nil
 	}
 	for i := range t.Frames {
-		if !s.keeps("depth") {
+		if !s.Keeps("depth") {
 			t.Frames[i].Depth = table.Blob{}
 		}
-		if !s.keeps("normal") {
+		if !s.Keeps("normal") {
 			t.Frames[i].Normal = table.Blob{}
 		}
 	}
@@ -151,9 +151,10 @@ func (s Splits) validate() error {
 	return nil
 }
 
-// of is the split of a source. Hashes at the low end go to test, then to
-// validation, so that growing either moves no source between those two.
-func (s Splits) of(sourceID string) string {
+// Of is the split of a source: [Train], [Validation] or [Test]. Hashes at the low end
+// go to test, then to validation, so that growing either moves no source between those
+// two.
+func (s Splits) Of(sourceID string) string {
 	sum := sha256.Sum256([]byte(sourceID))
 	u := float64(binary.BigEndian.Uint64(sum[:])>>11) / (1 << 53)
 	switch {

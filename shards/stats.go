@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"micodata/dataset"
+	"micodata/internal/hash64"
 )
 
 // Stats is stats.json.
@@ -83,7 +84,7 @@ func (s *sample) Pop() any {
 }
 
 func (s *sample) add(t *Tuple) {
-	hash := hash64(t.Key)
+	hash := hash64.Of(t.Key)
 	if len(s.rows) == s.max && hash >= s.rows[0].hash {
 		return
 	}

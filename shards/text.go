@@ -7,11 +7,12 @@ import (
 	"micodata/dataset"
 )
 
-// Kinds of captions, the most telling of the clip first: what was written for
-// this very span or set, what a model saw and heard in it, what is said in it,
-// and last what is said of the whole source. The column text is the first of the
-// best kind there is.
-var captionRank = []string{"imported", "omni", "vision", "audio", "asr", "subtitle", "alt", "title"}
+// CaptionKinds are the kinds of captions, the most telling of the clip first: what
+// was written for this very span or set, what a model saw and heard in it, what is
+// said in it, and last what is said of the whole source.
+func CaptionKinds() []string {
+	return []string{"imported", "omni", "vision", "audio", "asr", "subtitle", "alt", "title"}
+}
 
 // captionsOf gathers what text there is of a clip: the list's text for its span,
 // its subtitles as one caption a language, and the texts of its source.
@@ -67,11 +68,13 @@ func spoken(cues []dataset.Cue, lang string) string {
 // seconds.
 const cueGap = 0.2
 
-// bestText is the caption that a trainer uses by default.
-func bestText(captions []Caption) string {
-	best, text := len(captionRank), ""
+// BestText is the caption that a trainer uses by default, the column text: the first
+// of the best kind there is, by [CaptionKinds]; "" if there is none.
+func BestText(captions []Caption) string {
+	kinds := CaptionKinds()
+	best, text := len(kinds), ""
 	for _, c := range captions {
-		if i := slices.Index(captionRank, c.Kind); i >= 0 && i < best {
+		if i := slices.Index(kinds, c.Kind); i >= 0 && i < best {
 			best, text = i, c.Text
 		}
 	}

@@ -61,7 +61,7 @@ func NewTupleSchema(rate int) *table.Schema[Tuple] {
 // Is tells whether an open file is the shard that the manifest names: by its size and
 // by what identifies its content. A takedown puts another in its place.
 func (s Shard) Is(o storage.Object, r *table.Reader[Tuple]) bool {
-	return o.Size() == s.Bytes && r.Metadata(metaPlan) == s.Plan
+	return o.Size() == s.Bytes && r.Metadata(MetaPlan) == s.Plan
 }
 
 // mediaColumn makes the columns for a blob: itself in shards, its place in the

@@ -3,6 +3,7 @@ package shards
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 
 	"micodata/dataset"
 	"micodata/internal/ffmpeg"
+	"micodata/internal/hash64"
 	"micodata/internal/table"
 	"micodata/storage"
 )
@@ -86,13 +88,10 @@ func Verify(ctx context.Context, env VerifyEnv) (VerifyReport, error) {
 		env.MaxProblems = 1000
 	}
 	m, err := ReadManifest(ctx, env.Out)
-	if errors.Is(err, fs.ErrNotExist) {
-		return VerifyReport{}, notFinished(env.Out, err)
-	}
 	if err != nil {
 		return VerifyReport{}, err
 	}
-	excluded, err := readExcluded(ctx, env.Out)
+	excluded, err := ReadExcluded(ctx, env.Out)
 	if err != nil {
 		return VerifyReport{}, err
 	}
@@ -120,7 +119,7 @@ type verifier struct {
 	manifest *Manifest
 	schema   *table.Schema[Tuple]
 	sources  sources
-	excluded exclusion
+	excluded Exclusion
 	filter   *Filter // the settings' where
 	index    tally   // of the index's rows
 
@@ -165,9 +164,9 @@ func (v *verifier) files(ctx context.Context) error {
 			v.fileProblem(o.Name, "manifest", "is in the folder, but not in the manifest")
 		}
 	}
-	for _, name := range m.beside() {
+	for _, name := range m.Beside() {
 		if _, err := v.Out.Stat(ctx, name); errors.Is(err, fs.ErrNotExist) {
-			v.fileProblem(name, "manifest", "the file is missing (%s)", remedy)
+			v.fileProblem(name, "manifest", "the file is missing (%s)", Remedy)
 		} else if err != nil {
 			return err
 		}
@@ -192,7 +191,7 @@ func (v *verifier) file(ctx context.Context, want File) (bool, error) {
 		v.fileProblem(want.Name, "checksum", "%d bytes, the manifest says %d", o.Size(), want.Bytes)
 		return false, nil
 	}
-	sum, err := checksum(ctx, o)
+	sum, err := (&hashed{Object: o, sum: sha256.New()}).finish(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -260,7 +259,7 @@ func (v *verifier) uniqueKeys(ctx context.Context) error {
 			return err
 		}
 		err = eachRow(o, v.schema, table.ReaderOptions{Columns: []string{"key"}}, func(row int64, t *Tuple) error {
-			if !twice[hash64(t.Key)] || ctx.Err() != nil {
+			if !twice[hash64.Of(t.Key)] || ctx.Err() != nil {
 				return ctx.Err()
 			}
 			if where, seen := first[t.Key]; seen {
@@ -270,7 +269,7 @@ func (v *verifier) uniqueKeys(ctx context.Context) error {
 			return nil
 		})
 		o.Close()
-		if err := storageFault(ctx, err); err != nil {
+		if err := storage.Fault(ctx, err); err != nil {
 			return err
 		} // else a broken shard, which has its problem already
 	}
@@ -279,7 +278,7 @@ func (v *verifier) uniqueKeys(ctx context.Context) error {
 
 // sampled tells whether a tuple is in the sample: a matter of its key alone.
 func (v *verifier) sampled(key string) bool {
-	return float64(hash64(key)) < v.Sample*math.MaxUint64
+	return float64(hash64.Of(key)) < v.Sample*math.MaxUint64
 }
 
 // split checks that a source is where its hash puts it. In a set with train
@@ -288,7 +287,7 @@ func (v *verifier) split(s Shard, sourceID string) bool {
 	if len(v.manifest.Splits) == 1 {
 		return s.Split == Train
 	}
-	return s.Split == v.manifest.Settings.Splits.of(sourceID)
+	return s.Split == v.manifest.Settings.Splits.Of(sourceID)
 }
 
 // asked tells whether the set was made with a label stage.
@@ -299,7 +298,7 @@ func (v *verifier) asked(stage string) bool {
 
 // asksVideo tells whether the clips' video was asked for.
 func (v *verifier) asksVideo() bool {
-	return v.manifest.Stages[dataset.StageExtract].Settings["clip_mode"] != "none" && v.manifest.Settings.keeps("video")
+	return v.manifest.Stages[dataset.StageExtract].Settings["clip_mode"] != "none" && v.manifest.Settings.Keeps("video")
 }
 
 // audioFormat is that of the column audio, as its files end.
@@ -311,7 +310,7 @@ func (v *verifier) audioFormat() string {
 }
 
 // frames is the number of uniform frames a clip should have, 0 if unknown.
-func (v *verifier) frames() int { return intSetting(v.manifest.Stages[dataset.StageExtract], "frames") }
+func (v *verifier) frames() int { return v.manifest.Stages[dataset.StageExtract].Int("frames") }
 
 // isMissing tells whether the status of a tuple names a stage that ends with the
 // modality. Maps of frames have entries of their own: see [dataset.FrameError].

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"micodata/dataset"
+	"micodata/internal/hash64"
 )
 
 // tally counts what the manifest says of all tuples. Rows come in the order of the
@@ -28,7 +29,7 @@ type tally struct {
 type sourceCount struct{ hashes []uint64 }
 
 func (c *sourceCount) add(id string) {
-	if h := hash64(id); len(c.hashes) == 0 || h != c.hashes[len(c.hashes)-1] { // a source's tuples mostly stand together
+	if h := hash64.Of(id); len(c.hashes) == 0 || h != c.hashes[len(c.hashes)-1] { // a source's tuples mostly stand together
 		c.hashes = append(c.hashes, h)
 	}
 }
@@ -161,25 +162,15 @@ func (v *verifier) leavesOut(why string) bool {
 // the shards, which their footers name too.
 func (v *verifier) digests() error {
 	m := v.manifest
-	prints := map[string]string{}
-	for name, st := range m.Stages {
-		prints[name] = st.Fingerprint
-	}
-	print, err := digest(m.SchemaVersion, StageShard, m.Micodata, m.Settings, prints)
+	fingerprint, plan, err := m.Digests()
 	if err != nil {
 		return err
 	}
-	if print != m.Fingerprint {
-		v.fileProblem(ManifestName, "fingerprint", "%.12s is not that of its settings and stages, %.12s", m.Fingerprint, print)
+	if fingerprint != m.Fingerprint {
+		v.fileProblem(ManifestName, "fingerprint", "%.12s is not that of its settings and stages, %.12s", m.Fingerprint, fingerprint)
 	}
-	var plans []string
-	for _, s := range m.Shards {
-		plans = append(plans, s.Plan)
+	if plan != m.Plan {
+		v.fileProblem(ManifestName, "fingerprint", "plan %.12s is not that of its shards and counts", m.Plan)
 	}
-	plan, err := digest(m.Fingerprint, plans, m.Counts, m.Notes)
-	if err != nil || plan == m.Plan {
-		return err
-	}
-	v.fileProblem(ManifestName, "fingerprint", "plan %.12s is not that of its shards and counts", m.Plan)
 	return nil
 }

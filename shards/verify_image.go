@@ -35,14 +35,14 @@ var (
 func (c *check) stills() (out []still) {
 	t, depths := c.t, newLevels()
 	settings := &c.v.manifest.Settings
-	depths.unknown = !settings.keeps("image") || !settings.keeps("frames") // of some of its maps
+	depths.unknown = !settings.Keeps("image") || !settings.Keeps("frames") // of some of its maps
 	if t.Image.Bytes != nil {
 		if luma := c.picture("image", t.Image, t.Depth, t.Normal, &depths); luma != nil {
 			out = append(out, still{"image", t.ImageTime, shrinkLuma(luma)})
 			c.measures(luma)
 		}
 	}
-	if n := c.v.frames(); n > 0 && len(t.Frames) != n && settings.keeps("frames") && !isMissing(t, "frames") {
+	if n := c.v.frames(); n > 0 && len(t.Frames) != n && settings.Keeps("frames") && !isMissing(t, "frames") {
 		c.problem("frames", "%d frames, the settings say %d", len(t.Frames), n)
 	}
 	for _, f := range t.Frames {

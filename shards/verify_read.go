@@ -53,7 +53,7 @@ func (h *hashed) upTo(end int64) error {
 func (h *hashed) finish(ctx context.Context) (string, error) {
 	for h.at < h.Size() {
 		if err := h.upTo(min(h.Size(), h.at+1<<20)); err != nil {
-			return "", cmp.Or(storageFault(ctx, err), err)
+			return "", cmp.Or(storage.Fault(ctx, err), err)
 		}
 		if err := ctx.Err(); err != nil {
 			return "", err
@@ -82,7 +82,7 @@ func (v *verifier) openIndex(ctx context.Context) (*indexRows, error) {
 	x.object = o
 	if x.r, err = IndexSchema.NewReader(o, table.ReaderOptions{}); err != nil {
 		x.r = nil
-		if fault := storageFault(ctx, err); fault != nil {
+		if fault := storage.Fault(ctx, err); fault != nil {
 			return nil, errors.Join(fault, o.Close())
 		}
 		v.fileProblem(IndexName, "index", "%v", err)
@@ -99,7 +99,7 @@ func (x *indexRows) next(ctx context.Context, s Shard) (rows []*IndexRow, err er
 			rows = append(rows, row)
 			continue
 		}
-		if fault := storageFault(ctx, err); fault != nil {
+		if fault := storage.Fault(ctx, err); fault != nil {
 			return nil, fault
 		}
 		x.v.fileProblem(IndexName, "index", "rows of %s: %v", s.Name, err)
@@ -118,7 +118,7 @@ func (x *indexRows) end(ctx context.Context) error {
 	case err == io.EOF:
 		x.v.index.isWhole = true
 	case err != nil:
-		if fault := storageFault(ctx, err); fault != nil {
+		if fault := storage.Fault(ctx, err); fault != nil {
 			return fault
 		}
 		x.v.fileProblem(IndexName, "index", "%v", err)

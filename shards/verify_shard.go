@@ -18,6 +18,7 @@ import (
 	"github.com/apache/arrow/go/v15/parquet/metadata"
 
 	"micodata/dataset"
+	"micodata/internal/hash64"
 	"micodata/internal/table"
 	"micodata/storage"
 )
@@ -110,7 +111,7 @@ func (v *verifier) shard(ctx context.Context, s Shard, index []*IndexRow) error 
 // rows checks the footer and every row.
 func (c *shardCheck) rows(ctx context.Context, index []*IndexRow) error {
 	broken := func(err error) error {
-		if err := storageFault(ctx, err); err != nil {
+		if err := storage.Fault(ctx, err); err != nil {
 			return err
 		}
 		c.fileProblem("parquet", "%v", err)
@@ -124,13 +125,13 @@ func (c *shardCheck) rows(ctx context.Context, index []*IndexRow) error {
 	if !c.footer(r) {
 		return nil
 	}
-	want, err := c.derivedIndex(ctx)
+	want, err := IndexShard(ctx, c.v.Out, c.v.schema, c.Name)
 	if err != nil {
 		return broken(err)
 	}
 	c.compareIndex(index, want)
 	for _, x := range want {
-		c.keys = append(c.keys, hash64(x.Key))
+		c.keys = append(c.keys, hash64.Of(x.Key))
 	}
 	picked := c.v.pick(want)
 	var src *source // of the tuple before
@@ -166,7 +167,7 @@ func (v *verifier) pick(rows []*IndexRow) map[int64]bool {
 		if v.sampled(x.Key) {
 			picked[int64(i)] = true
 		}
-		if h := hash64(x.Key); least < 0 || h < hash {
+		if h := hash64.Of(x.Key); least < 0 || h < hash {
 			least, hash = int64(i), h
 		}
 	}
@@ -174,15 +175,6 @@ func (v *verifier) pick(rows []*IndexRow) map[int64]bool {
 		picked[least] = true
 	}
 	return picked
-}
-
-// derivedIndex is what the index should say of the shard.
-func (c *shardCheck) derivedIndex(ctx context.Context) (rows []*IndexRow, err error) {
-	err = indexShard(ctx, c.v.Out, c.v.schema, c.Name, func(x *IndexRow) error {
-		rows = append(rows, x)
-		return nil
-	})
-	return rows, err
 }
 
 // compareIndex compares the index's rows, as far as they could be read, with the
@@ -210,10 +202,10 @@ func (c *shardCheck) footer(r *table.Reader[Tuple]) bool {
 	if r.Rows() != s.Rows || !reflect.DeepEqual(r.RowGroups(), s.RowGroups) {
 		c.fileProblem("manifest", "%d rows in row groups of %d, the manifest says %d in %d", r.Rows(), r.RowGroups(), s.Rows, s.RowGroups)
 	}
-	if got := r.Metadata(metaFingerprint); got != v.manifest.Fingerprint {
+	if got := r.Metadata(dataset.MetaFingerprint); got != v.manifest.Fingerprint {
 		c.fileProblem("fingerprint", "%.12s, the manifest says %.12s", got, v.manifest.Fingerprint)
 	}
-	if got := r.Metadata(metaPlan); got != s.Plan {
+	if got := r.Metadata(MetaPlan); got != s.Plan {
 		c.fileProblem("fingerprint", "plan %.12s, the manifest says %.12s", got, s.Plan)
 	}
 	if got, want := r.Metadata("huggingface"), v.schema.Features(); got != want {
@@ -290,7 +282,7 @@ func (c *check) scalars() {
 	if id, _, err := dataset.SplitKey(t.Key); err != nil || id != t.SourceID {
 		c.problem("key", "does not name clip and source %q", t.SourceID)
 	}
-	if c.v.excluded.has(t) {
+	if c.v.excluded.Has(t) {
 		c.problem("excluded", "was taken out of the set, and is in it")
 	}
 	if !c.v.split(c.Shard, t.SourceID) {
@@ -299,7 +291,7 @@ func (c *check) scalars() {
 	if !(t.End > t.Start && t.Start >= 0) || t.Duration != t.End-t.Start {
 		c.problem("span", "start %v, end %v, duration %v", t.Start, t.End, t.Duration)
 	}
-	if want := bestText(t.Captions); t.Text != want {
+	if want := BestText(t.Captions); t.Text != want {
 		c.problem("text", "is %q, the best of captions %q", t.Text, want)
 	}
 	for _, cue := range t.Subtitles {
@@ -314,7 +306,7 @@ func (c *check) scalars() {
 	}
 	for modality, blob := range map[string]table.Blob{"image": t.Image, "video": t.Video, "depth": t.Depth, "normal": t.Normal} {
 		wanted := modality == "image" || modality == "video" && c.v.asksVideo() || c.v.asked("label/"+modality)
-		wanted = wanted && c.v.manifest.Settings.keeps(modality)
+		wanted = wanted && c.v.manifest.Settings.Keeps(modality)
 		if wanted && blob.Bytes == nil && !isMissing(t, modality) {
 			c.problem(modality, "is null, and status does not say why")
 		}
@@ -326,11 +318,11 @@ func (c *check) scalars() {
 	c.ranges()
 	for modality, blob := range t.blobs() {
 		c.named(modality, modality, blob, "")
-		if blob.Bytes != nil && !c.v.manifest.Settings.keeps(modality) {
+		if blob.Bytes != nil && !c.v.manifest.Settings.Keeps(modality) {
 			c.problem(modality, "is there, and the set's columns leave it out")
 		}
 	}
-	if len(t.Frames) > 0 && !c.v.manifest.Settings.keeps("frames") {
+	if len(t.Frames) > 0 && !c.v.manifest.Settings.Keeps("frames") {
 		c.problem("frames", "are there, and the set's columns leave them out")
 	}
 	depth, normal := t.Depth.Bytes != nil, t.Normal.Bytes != nil
@@ -374,7 +366,7 @@ func (c *check) chosen() {
 	}
 	for _, name := range s.Require {
 		blob, isBlob := t.blobs()[name]
-		if isBlob && s.keeps(name) && blob.Bytes == nil || name == "text" && t.Text == "" || name == "subtitles" && len(t.Subtitles) == 0 {
+		if isBlob && s.Keeps(name) && blob.Bytes == nil || name == "text" && t.Text == "" || name == "subtitles" && len(t.Subtitles) == 0 {
 			c.problem("require", "it has no %s", name)
 		}
 	}
@@ -394,8 +386,9 @@ func (c *check) ranges() {
 	if !(math.Abs(t.AudioOffsetMS) <= 1000*t.Duration) {
 		c.problem("audio_offset_ms", "is %v in a clip of %v s", t.AudioOffsetMS, t.Duration)
 	}
+	kinds := CaptionKinds()
 	for i, caption := range t.Captions {
-		if !slices.Contains(captionRank, caption.Kind) {
+		if !slices.Contains(kinds, caption.Kind) {
 			c.problem("captions", "caption %d is of the kind %q", i, caption.Kind)
 		}
 	}
@@ -426,7 +419,7 @@ func (c *check) byModel(task, name, weights string) {
 
 // frameMap checks that frame i has the map of a label stage if it was asked for.
 func (c *check) frameMap(stage string, i int, m table.Blob) {
-	wanted := ofFrames(c.v.manifest.Stages[stage]) && c.v.manifest.Settings.keeps(path.Base(stage))
+	wanted := c.v.manifest.Stages[stage].MapsFrames() && c.v.manifest.Settings.Keeps(path.Base(stage))
 	if wanted && m.Bytes == nil && !slices.ContainsFunc(c.t.Status, func(e dataset.StageError) bool { return e.OfFrame(stage, i) }) {
 		c.problem(path.Base(stage), "of frame %d is null, and status does not say why", i)
 	}
@@ -485,13 +478,17 @@ func (c *check) places(ends *blobEnds, x *IndexRow) {
 		}
 	}
 	t := c.t
-	for column, blob := range t.blobs() {
-		same(column, column, *x.place(column), blob)
-	}
+	same("image", "image", x.Image, t.Image)
+	same("video", "video", x.Video, t.Video)
+	same("audio", "audio", x.Audio, t.Audio)
+	same("depth", "depth", x.Depth, t.Depth)
+	same("normal", "normal", x.Normal, t.Normal)
+	element := table.ElementPath("frames")
 	for i, f := range t.Frames {
-		for field, blob := range map[string]table.Blob{"image": f.Image, "depth": f.Depth, "normal": f.Normal} {
-			same(framesPath+field, fmt.Sprintf("%s of frame %d", field, i), *x.Frames[i].place(field), blob)
-		}
+		p := x.Frames[i]
+		same(element+".image", fmt.Sprintf("image of frame %d", i), p.Image, f.Image)
+		same(element+".depth", fmt.Sprintf("depth of frame %d", i), p.Depth, f.Depth)
+		same(element+".normal", fmt.Sprintf("normal of frame %d", i), p.Normal, f.Normal)
 	}
 }
 

@@ -17,7 +17,7 @@ const silent = 0.001
 func (c *check) sound(m *clipMedia) {
 	t := c.t
 	if m.audio == nil {
-		if m.track != nil && !isMissing(t, "audio") && c.v.manifest.Settings.keeps("audio") {
+		if m.track != nil && !isMissing(t, "audio") && c.v.manifest.Settings.Keeps("audio") {
 			c.problem("audio", "is null, but the clip has sound")
 		}
 		return
@@ -30,7 +30,7 @@ func (c *check) sound(m *clipMedia) {
 		c.problem("audio", "%d Hz, the column's feature says %d", rate, feature)
 	}
 	extracted := c.v.manifest.Stages[dataset.StageExtract]
-	if want := intSetting(extracted, "audio_channels"); want > 0 && m.audio.Audio.Channels != want {
+	if want := extracted.Int("audio_channels"); want > 0 && m.audio.Audio.Channels != want {
 		c.problem("audio", "%d channels, the settings say %d", m.audio.Audio.Channels, want)
 	}
 	if want := c.v.audioFormat(); m.audio.Codec != want && (want != "wav" || m.audio.Codec != "pcm_s16le") {

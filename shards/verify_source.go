@@ -136,7 +136,7 @@ func (s *sources) fetch(ctx context.Context, name, want string) (path, reason st
 	sum := sha256.New()
 	_, err = io.CopyBuffer(io.MultiWriter(f, sum), onlyReader{o}, make([]byte, 8<<20))
 	if err = errors.Join(err, f.Close()); err != nil {
-		err = cmp.Or(storageFault(ctx, err), err)
+		err = cmp.Or(storage.Fault(ctx, err), err)
 	} else if hex.EncodeToString(sum.Sum(nil)) != want {
 		reason = SourceChanged
 	}
@@ -289,7 +289,7 @@ func (c *check) source(ctx context.Context, last **source, clip *clipMedia, stil
 		return nil
 	}
 	span := newSpan(t, clip, stills)
-	span.isSilent = span.isSilent || !c.v.manifest.Settings.keeps("audio")
+	span.isSilent = span.isSilent || !c.v.manifest.Settings.Keeps("audio")
 	span.isSmall, span.isCoarse = isSmall(s.video), isSmall(s.video) || clip.video != nil && c.v.isCoarse(clip.video)
 	err := c.v.decodeSpan(ctx, s, span)
 	isBroken := new(brokenMedia)

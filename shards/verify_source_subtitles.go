@@ -23,7 +23,7 @@ func (v *verifier) textTracks(ctx context.Context, s *source, probe *ffmpeg.Prob
 	var tracks []subtitle.Track
 	ingested := v.manifest.Stages[dataset.StageIngest]
 	if with, _ := ingested.Settings["sidecars"].(bool); with {
-		limit := int64(intSetting(ingested, "max_sidecar_bytes"))
+		limit := int64(ingested.Int("max_sidecar_bytes"))
 		tracks = v.sources.folders.beside(localSource(s.uri), limit)
 	}
 	inside, err := subtitle.Embedded(ctx, v.Tools, s.path, probe, ffmpeg.Limits{})

@@ -72,7 +72,7 @@ func replaceShard(ctx context.Context, s storage.Store, m *Manifest, rows []*Tup
 	defer object.Abort()
 	schema := NewTupleSchema(m.AudioRate)
 	plan := m.Shards[0].Plan
-	w := schema.NewWriter(object, table.WriterOptions{RowGroupBytes: m.Settings.RowGroupBytes, Metadata: []table.KeyValue{{Key: metaFingerprint, Value: m.Fingerprint}, {Key: metaPlan, Value: plan}}})
+	w := schema.NewWriter(object, table.WriterOptions{RowGroupBytes: m.Settings.RowGroupBytes, Metadata: []table.KeyValue{{Key: dataset.MetaFingerprint, Value: m.Fingerprint}, {Key: MetaPlan, Value: plan}}})
 	for _, r := range rows {
 		if err := w.Write(r); err != nil {
 			return err

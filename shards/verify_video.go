@@ -340,8 +340,8 @@ func mostUnlike(variance float64, coarse bool) float64 {
 func (v *verifier) isCoarse(s *ffmpeg.Stream) bool {
 	extracted := v.manifest.Stages[dataset.StageExtract]
 	const goodCRF, fewLines = 28, 240
-	lines := intSetting(extracted, "clip_height")
-	return intSetting(extracted, "crf") > goodCRF || lines > 0 && lines < fewLines || isSmall(s)
+	lines := extracted.Int("clip_height")
+	return extracted.Int("crf") > goodCRF || lines > 0 && lines < fewLines || isSmall(s)
 }
 
 // isSmall tells whether a video's pictures have few pixels for one of a thumb.

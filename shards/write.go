@@ -17,11 +17,9 @@ import (
 	"micodata/storage"
 )
 
-// Footer metadata keys of shards.
-const (
-	metaPlan        = "micodata.plan"
-	metaFingerprint = dataset.MetaFingerprint
-)
+// MetaPlan is the key under which a shard's footer has [Shard]'s Plan. The set's
+// fingerprint is there too, under [dataset.MetaFingerprint].
+const MetaPlan = "micodata.plan"
 
 // Write makes the training set of a dataset in env.Out, or what is missing of
 // it. A set that is finished already is left as it is. Errors: a [*NoTuplesError] if
@@ -128,7 +126,7 @@ func (e *Env) isWhole(ctx context.Context, m *Manifest, p *plan) (bool, error) {
 	if m == nil || m.Plan != p.digest || m.Fingerprint != p.fingerprint {
 		return false, nil // none, or parts were made again
 	}
-	for _, name := range append(m.beside(), IndexName) {
+	for _, name := range append(m.Beside(), IndexName) {
 		info, err := e.Out.Stat(ctx, name)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && name == IndexName && info.Size != m.Index.Bytes {
 			return false, nil // someone removed it: write it again
@@ -208,7 +206,7 @@ func (e *Env) keep(ctx context.Context, schema *table.Schema[Tuple], s *shardPla
 		if err != nil {
 			return err
 		}
-		if r.Metadata(metaPlan) != s.Digest || r.Rows() != s.Rows {
+		if r.Metadata(MetaPlan) != s.Digest || r.Rows() != s.Rows {
 			return errors.New("it is of another plan")
 		}
 		entry.RowGroups = r.RowGroups()
@@ -224,7 +222,7 @@ func (e *Env) keep(ctx context.Context, schema *table.Schema[Tuple], s *shardPla
 	if err == nil {
 		return entry, nil
 	}
-	if fault := storageFault(ctx, err); fault != nil {
+	if fault := storage.Fault(ctx, err); fault != nil {
 		return entry, fault
 	}
 	if err := e.Out.Delete(ctx, s.name()); err != nil {
@@ -269,8 +267,8 @@ func (e *Env) fill(ctx context.Context, to io.Writer, schema *table.Schema[Tuple
 	w := schema.NewWriter(to, table.WriterOptions{
 		RowGroupBytes: e.RowGroupBytes,
 		Metadata: []table.KeyValue{
-			{Key: metaFingerprint, Value: p.fingerprint},
-			{Key: metaPlan, Value: s.Digest},
+			{Key: dataset.MetaFingerprint, Value: p.fingerprint},
+			{Key: MetaPlan, Value: s.Digest},
 		},
 	})
 	if s.list != nil {

@@ -110,6 +110,22 @@ func (e *Error) cause() error {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// Fault is what a storage failed at, or the end of ctx, as opposed to what is wrong
+// with the data that it gave: nil if err is that, or nil.
+func Fault(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var own *Error
+	if errors.As(err, &own) {
+		return err
+	}
+	if local := new(fs.PathError); errors.As(err, &local) {
+		return &Error{Op: local.Op, Path: local.Path, Err: err}
+	}
+	return nil
+}
+
 // ReadAll reads a whole small object, at most limit bytes.
 func ReadAll(ctx context.Context, s Store, name string, limit int64) ([]byte, error) {
 	o, err := s.Open(ctx, name)

@@ -157,12 +157,15 @@ func Media[R any](name string, feature Feature, at func(*R) *Blob) Column[R] {
 	}
 }
 
+// ElementPath is the path in the file's schema under which the columns of a [List] lie.
+func ElementPath(list string) string { return list + ".list.element" }
+
 // List is a column of structs, any number a row.
 func List[R, E any](name string, at func(*R) *[]E, cols ...Column[E]) Column[R] {
 	inner := group("", cols)
 	leaves := make([]leaf, len(inner.leaves))
 	for i, l := range inner.leaves {
-		leaves[i] = leaf{path: name + ".list.element" + l.path, isBlob: l.isBlob}
+		leaves[i] = leaf{path: ElementPath(name) + l.path, isBlob: l.isBlob}
 	}
 	return Column[R]{
 		field:   arrow.Field{Name: name, Nullable: true, Type: arrow.ListOf(inner.field.Type)},

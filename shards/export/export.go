@@ -262,14 +262,11 @@ func (x *exporter) finish(ctx context.Context) (*Manifest, error) {
 // of its frames, or of its key frame alone.
 func (x *exporter) hasMaps() (depth bool, frames int) {
 	stage, ok := x.set.Stages[dataset.StageDepth]
-	columns := x.set.Settings.Columns
-	if !ok || len(columns) > 0 && !slices.Contains(columns, "depth") {
+	if !ok || !x.set.Settings.Keeps("depth") {
 		return false, 0
 	}
-	if stage.Settings["geometry"] == "frames" && (len(columns) == 0 || slices.Contains(columns, "frames")) {
-		if n, ok := x.set.Stages[dataset.StageExtract].Settings["frames"].(float64); ok {
-			return true, int(n)
-		}
+	if stage.MapsFrames() && x.set.Settings.Keeps("frames") {
+		frames = x.set.Stages[dataset.StageExtract].Int("frames")
 	}
-	return true, 0
+	return true, frames
 }

@@ -1,4 +1,4 @@
-package shards
+package hash64
 
 import (
 	"math"
@@ -15,7 +15,7 @@ func TestSamplesAreSpread(t *testing.T) {
 		of := 0
 		for k := range clips {
 			key := dataset.Key(dataset.Key("source", i), k)
-			if float64(hash64(key)) < share*math.MaxUint64 {
+			if float64(Of(key)) < share*math.MaxUint64 {
 				of++
 			}
 		}
