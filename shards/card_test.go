@@ -5,21 +5,23 @@ import (
 	"maps"
 	"strings"
 	"testing"
+
+	"micodata/shards/testset"
 )
 
 // The card says what was chosen, what was taken out, and whose the media are.
 func TestCardTells(t *testing.T) {
-	p := parts(t)
+	p := testset.Parts(t)
 	p[0].Sources[0].License = "CC BY | <4.0>\n"
 	p[1].Sources[0].License = "CC0"
 	p[1].Sources[1].License = ""
 	env := newEnv(t, p)
 	env.Where, env.Require, env.Columns, env.Limit, env.Shuffle = "duration > 1 and title != \"`\"", []string{"text", "image"}, []string{"image", "video"}, 100, 7
 	write(t, env)
-	card := string(files(t, env.Out)[CardName])
+	card := string(testset.Files(t, env.Out)[CardName])
 	env.Exclude = []string{"b.00000"}
 	write(t, env)
-	got := files(t, env.Out)
+	got := testset.Files(t, env.Out)
 	for _, want := range []string{
 		"Only clips for which this is true: `duration > 1 and title != \"'\"`.", "Every tuple has `image`, `text`.",
 		"Only `image`, `video` of the modalities were written", "No more than 100 tuples", "and the seed 7.",
@@ -48,9 +50,9 @@ func TestCardTells(t *testing.T) {
 		t.Errorf("licences %v, want %v", stats.Licenses, want)
 	}
 	// Without any choice, no word of it.
-	plain := newEnv(t, parts(t))
+	plain := newEnv(t, testset.Parts(t))
 	write(t, plain)
-	if card := string(files(t, plain.Out)[CardName]); strings.Contains(card, "Only ") || strings.Contains(card, "seed") {
+	if card := string(testset.Files(t, plain.Out)[CardName]); strings.Contains(card, "Only ") || strings.Contains(card, "seed") {
 		t.Error("the card tells of choices that were not made")
 	}
 }

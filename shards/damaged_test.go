@@ -11,13 +11,14 @@ import (
 	"testing"
 
 	"micodata/dataset"
+	"micodata/shards/testset"
 	"micodata/storage"
 )
 
 // What is damaged in a set names its file and what to do, which makes the set whole.
 func TestDamagedSets(t *testing.T) {
 	cut := func(b []byte) []byte { return b[:len(b)/2] }
-	env := newEnv(t, parts(t))
+	env := newEnv(t, testset.Parts(t))
 	env.Splits = Splits{Train: 1}
 	shard := "data/train-00000-of-00001.parquet"
 	for name, c := range map[string]struct {
@@ -38,9 +39,9 @@ func TestDamagedSets(t *testing.T) {
 		"no shard":       {shard, nil, getOne, "it is not there"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			env.Out = local(t)
+			env.Out = testset.Local(t)
 			write(t, env)
-			whole := files(t, env.Out)
+			whole := testset.Files(t, env.Out)
 			path := env.Out.Path(c.file)
 			if err := os.Remove(path); err != nil {
 				t.Fatal(err)
@@ -56,12 +57,12 @@ func TestDamagedSets(t *testing.T) {
 				t.Fatalf("err = %v", err)
 			}
 			if c.file == ManifestName {
-				env.Out = local(t)
+				env.Out = testset.Local(t)
 			} else if err := env.Out.Delete(t.Context(), c.file); err != nil {
 				t.Fatal(err)
 			}
 			write(t, env)
-			for file, data := range files(t, env.Out) {
+			for file, data := range testset.Files(t, env.Out) {
 				if strings.HasSuffix(file, ".parquet") && !bytes.Equal(data, whole[file]) {
 					t.Errorf("%s did not come back", file)
 				}
@@ -82,7 +83,7 @@ func getOne(ctx context.Context, s storage.Store) error {
 
 // A blob is read of finished sets of this layout alone.
 func TestGetOfOtherSets(t *testing.T) {
-	env := newEnv(t, parts(t))
+	env := newEnv(t, testset.Parts(t))
 	write(t, env)
 	if err := storage.WriteAll(t.Context(), env.Out, ManifestName, storage.Replace, []byte(`{"schema_version": 99, "tuples": "many"}`)); err != nil {
 		t.Fatal(err)
@@ -101,11 +102,11 @@ func TestGetOfOtherSets(t *testing.T) {
 
 // Where temporary files cannot be, the storage is to blame.
 func TestNoRoomForTemporaryFiles(t *testing.T) {
-	env := newEnv(t, parts(t))
+	env := newEnv(t, testset.Parts(t))
 	write(t, env)
 	nowhere := filepath.Join(t.TempDir(), "nowhere")
 	_, verified := Verify(t.Context(), VerifyEnv{Out: env.Out, Tools: tools(t), TempDir: nowhere})
-	env.Out, env.Shuffle, env.TempDir = local(t), 7, nowhere
+	env.Out, env.Shuffle, env.TempDir = testset.Local(t), 7, nowhere
 	_, shuffled := Write(t.Context(), env)
 	for _, err := range []error{verified, shuffled} {
 		var failed *storage.Error

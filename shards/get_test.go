@@ -12,13 +12,14 @@ import (
 	"micodata/dataset"
 	"micodata/internal/s3test"
 	"micodata/internal/table"
+	"micodata/shards/testset"
 	"micodata/storage"
 )
 
 // Every blob of a set comes as it is in its shard; what is not there, or damaged, is
 // said.
 func TestGet(t *testing.T) {
-	env := newEnv(t, withFrames(parts(t)))
+	env := newEnv(t, testset.PartsWithFrames(t))
 	env.RowGroupBytes = 400 << 10
 	write(t, env)
 	rows, _ := tuples(t, env.Out)

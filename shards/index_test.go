@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"micodata/internal/table"
+	"micodata/shards/testset"
 	"micodata/storage"
 )
 
@@ -16,7 +17,7 @@ func TestIndexRequests(t *testing.T) {
 	env := manyShards(t)
 	write(t, env)
 	_, m := tuples(t, env.Out)
-	want := files(t, env.Out)[IndexName]
+	want := testset.Files(t, env.Out)[IndexName]
 	out := countRequests(env.Out)
 	out.late = 10 * time.Millisecond
 	sum := m.Index
@@ -31,14 +32,14 @@ func TestIndexRequests(t *testing.T) {
 			t.Errorf("%s is opened %d times", name, n)
 		}
 	}
-	if got := files(t, env.Out)[IndexName]; string(got) != string(want) || m.Index != sum {
+	if got := testset.Files(t, env.Out)[IndexName]; string(got) != string(want) || m.Index != sum {
 		t.Errorf("another index: %+v, want %+v", m.Index, sum)
 	}
 }
 
 // Places that a damaged file gives are errors, whatever they are.
 func TestReadBlobsOfDamagedPlaces(t *testing.T) {
-	s := local(t)
+	s := testset.Local(t)
 	if err := storage.WriteAll(t.Context(), s, "x", storage.Replace, make([]byte, 5000)); err != nil {
 		t.Fatal(err)
 	}

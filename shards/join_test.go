@@ -36,7 +36,7 @@ func TestMisfits(t *testing.T) {
 			func(p []testset.Part) { p[0].Rows[2].Clip.Motion = math.NaN() }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := parts(t)
+			p := testset.Parts(t)
 			c.change(p)
 			_, err := Write(t.Context(), newEnv(t, p))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -52,7 +52,7 @@ func TestMissingParts(t *testing.T) {
 		{dataset.PartName(dataset.StageExtract, 0), "numbered up to 1: some are missing"},
 		{dataset.PartName(dataset.StageIngest, 1), "extract has 2 parts, ingest 1"},
 	} {
-		env := newEnv(t, parts(t))
+		env := newEnv(t, testset.Parts(t))
 		if err := env.Dataset.Delete(t.Context(), c.gone); err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +60,7 @@ func TestMissingParts(t *testing.T) {
 			t.Errorf("without %s: %v, want %s", c.gone, err, c.want)
 		}
 	}
-	env := newEnv(t, parts(t))
+	env := newEnv(t, testset.Parts(t))
 	st := env.Frozen.Stages[dataset.StageNormal]
 	st.Fingerprint = strings.Repeat("f", 64)
 	env.Frozen.Stages[dataset.StageNormal] = st
@@ -71,7 +71,7 @@ func TestMissingParts(t *testing.T) {
 
 // Labels that are not asked for stay out.
 func TestWithoutLabels(t *testing.T) {
-	env := newEnv(t, parts(t)[:1])
+	env := newEnv(t, testset.Parts(t)[:1])
 	env.Labels = nil
 	write(t, env)
 	rows, m := tuples(t, env.Out)
@@ -85,7 +85,7 @@ func TestWithoutLabels(t *testing.T) {
 
 // Of a source that is in two parts, the first keeps its clips.
 func TestRepeatedSource(t *testing.T) {
-	p := parts(t)
+	p := testset.Parts(t)
 	again := testset.Part{Sources: []*dataset.Source{testset.NewSource("b"), testset.NewSource("lost")}}
 	again.Rows = []testset.Row{testset.NewRow(testset.Make(t, 0, 0), "b.00000", 0), testset.NewRow(testset.Make(t, 1, 0), "lost.00000", 0)}
 	env := newEnv(t, append(p, again))
@@ -103,7 +103,7 @@ func TestRepeatedSource(t *testing.T) {
 // Of different media under one id, in two parts, the first keeps the id; the other
 // is a failure that is named.
 func TestOneIDForDifferentMedia(t *testing.T) {
-	p := parts(t)
+	p := testset.Parts(t)
 	other := testset.NewSource("b")
 	other.SHA256, other.URI = strings.Repeat("0", 64), "/other.mp4"
 	again := testset.Part{Sources: []*dataset.Source{other}, Rows: []testset.Row{testset.NewRow(testset.Make(t, 0, 0), "b.00000", 0)}}
@@ -117,9 +117,9 @@ func TestOneIDForDifferentMedia(t *testing.T) {
 
 // A set in which no source falls to train is all train.
 func TestTinySetIsTrain(t *testing.T) {
-	env := newEnv(t, parts(t)[:1])
+	env := newEnv(t, testset.Parts(t)[:1])
 	for _, s := range []Splits{{Train: 0.001, Validation: 0.999}, {Train: 0.001, Test: 0.999}} {
-		env.Splits, env.Out = s, local(t)
+		env.Splits, env.Out = s, testset.Local(t)
 		write(t, env)
 		if _, m := tuples(t, env.Out); m.Splits[Train] != 2 || len(m.Splits) != 1 {
 			t.Errorf("%v: splits %v", s, m.Splits)

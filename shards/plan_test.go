@@ -98,7 +98,7 @@ func TestPlanRequests(t *testing.T) {
 // that was wrong, between others, so that not even a column's least and greatest
 // value tell.
 func TestChangedPartOfTheSameSize(t *testing.T) {
-	p := parts(t)[1:]
+	p := testset.Parts(t)[1:]
 	for i, license := range []string{"CC-AA", "CC-ZZ"} {
 		p[0].Sources[i].License = license
 	}
@@ -117,7 +117,7 @@ func TestChangedPartOfTheSameSize(t *testing.T) {
 	}
 	before := size()
 	wrong.License = "CC-NC"
-	env.Dataset = local(t)
+	env.Dataset = testset.Local(t)
 	env.Frozen = testset.Dataset(t, env.Dataset, p)
 	if size() != before {
 		t.Fatalf("%d bytes, %d before: no test", size(), before)
@@ -140,7 +140,7 @@ func TestChangedPartOfShuffled(t *testing.T) {
 	}
 	defer before.close()
 	made[2].Sources[0].License = "CC-NC"
-	env.Dataset = local(t)
+	env.Dataset = testset.Local(t)
 	env.Frozen = testset.Dataset(t, env.Dataset, made)
 	after, err := makePlan(t.Context(), &env, 6, nil)
 	if err != nil {
@@ -179,7 +179,7 @@ func TestSourcesAreCounted(t *testing.T) {
 	env.Splits = Splits{Train: 0.6, Validation: 0.2, Test: 0.2}
 	for _, shuffle := range []int64{0, 7} {
 		for _, limit := range []int64{0, 4} {
-			env.Shuffle, env.Limit, env.Out = shuffle, limit, local(t)
+			env.Shuffle, env.Limit, env.Out = shuffle, limit, testset.Local(t)
 			env.Exclude = []string{"s01"}
 			write(t, env)
 			rows, m := tuples(t, env.Out)
@@ -196,7 +196,7 @@ func TestSourcesAreCounted(t *testing.T) {
 
 // An account that nobody can read costs the set nothing.
 func TestBrokenAccount(t *testing.T) {
-	env := newEnv(t, parts(t))
+	env := newEnv(t, testset.Parts(t))
 	if err := storage.WriteAll(t.Context(), env.Dataset, dataset.CostName(dataset.StageExtract, 0), storage.Replace, []byte("no account")); err != nil {
 		t.Fatal(err)
 	}

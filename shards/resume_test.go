@@ -62,8 +62,8 @@ func TestResume(t *testing.T) {
 	if r := write(t, env); r.Shards < 3 {
 		t.Fatalf("%d shards: too few for this test", r.Shards)
 	}
-	want := files(t, env.Out)
-	out := local(t)
+	want := testset.Files(t, env.Out)
+	out := testset.Local(t)
 	killed := 0
 	for left := 0; ; left++ {
 		env.Out = &killing{out, left}
@@ -79,7 +79,7 @@ func TestResume(t *testing.T) {
 			t.Fatalf("after %d writes there is a manifest: %v", left, err)
 		}
 	}
-	got := files(t, out)
+	got := testset.Files(t, out)
 	if killed < 4 || len(got) != len(want) {
 		t.Errorf("killed %d times; %d files, want %d", killed, len(got), len(want))
 	}
@@ -94,7 +94,7 @@ func TestResume(t *testing.T) {
 func TestKeepsWholeShards(t *testing.T) {
 	env := manyShards(t)
 	write(t, env)
-	want := files(t, env.Out)
+	want := testset.Files(t, env.Out)
 	_, m := tuples(t, env.Out)
 	first, second, third := m.Shards[0].Name, m.Shards[1].Name, m.Shards[2].Name
 	put := func(name string, data []byte) {
@@ -118,7 +118,7 @@ func TestKeepsWholeShards(t *testing.T) {
 	if created.names[first] != 0 || created.names[second] != 1 || created.names[third] != 1 {
 		t.Errorf("writes: %v", created.names)
 	}
-	got := files(t, env.Out)
+	got := testset.Files(t, env.Out)
 	if _, left := got["data/train-00000-of-00099.parquet"]; left || string(got["data/notes.txt"]) != "the user's own" {
 		t.Error("a leftover stayed, or a file of the user's did not")
 	}
@@ -145,9 +145,9 @@ func (c *counting) Create(ctx context.Context, name string, mode storage.Mode) (
 }
 
 func TestOtherSet(t *testing.T) {
-	env := newEnv(t, parts(t)[:1])
+	env := newEnv(t, testset.Parts(t)[:1])
 	write(t, env)
-	before := files(t, env.Out)
+	before := testset.Files(t, env.Out)
 	elsewhere := testset.NewSource("z")
 	elsewhere.URI = "elsewhere.mp4"
 	for says, change := range map[string]func(*Env){
@@ -155,8 +155,8 @@ func TestOtherSet(t *testing.T) {
 		`where: the set has "", asked for "duration > 100"`:          func(e *Env) { e.Where = "duration > 100" }, // of no tuple
 		"the set has label/normal":                                   func(e *Env) { e.Labels = e.Labels[:1] },
 		"of another dataset": func(e *Env) {
-			e.Dataset = local(t)
-			e.Frozen = testset.Dataset(t, e.Dataset, []testset.Part{{Sources: []*dataset.Source{elsewhere}, Rows: parts(t)[0].Rows[:1]}})
+			e.Dataset = testset.Local(t)
+			e.Frozen = testset.Dataset(t, e.Dataset, []testset.Part{{Sources: []*dataset.Source{elsewhere}, Rows: testset.Parts(t)[0].Rows[:1]}})
 		},
 	} {
 		asked := env
@@ -166,12 +166,12 @@ func TestOtherSet(t *testing.T) {
 		if !errors.As(err, &other) || !strings.Contains(err.Error(), says) {
 			t.Errorf("err = %v, want %s", err, says)
 		}
-		if after := files(t, env.Out); !maps.EqualFunc(after, before, bytes.Equal) {
+		if after := testset.Files(t, env.Out); !maps.EqualFunc(after, before, bytes.Equal) {
 			t.Fatalf("%s: files are %q now", says, slices.Sorted(maps.Keys(after)))
 		}
 	}
 	// The order in which a choice is spelled is none.
-	env.Out = local(t)
+	env.Out = testset.Local(t)
 	env.Columns, env.Require = []string{"image", "video"}, []string{"text", "image"}
 	write(t, env)
 	env.Columns, env.Require = []string{"video", "image", "image"}, []string{"image", "text"}
@@ -180,9 +180,9 @@ func TestOtherSet(t *testing.T) {
 
 // Files of a set's names that micodata did not write are nobody's to remove.
 func TestForeignFiles(t *testing.T) {
-	env := newEnv(t, parts(t)[:1])
+	env := newEnv(t, testset.Parts(t)[:1])
 	for _, name := range []string{"data/mine.parquet", "README.md", "stats.json", "index.parquet", "assets/preview.jpg"} {
-		env.Out = local(t)
+		env.Out = testset.Local(t)
 		if err := storage.WriteAll(t.Context(), env.Out, name, storage.Exclusive, []byte("precious")); err != nil {
 			t.Fatal(err)
 		}
@@ -190,12 +190,12 @@ func TestForeignFiles(t *testing.T) {
 		if _, err := Write(t.Context(), env); !errors.As(err, &foreign) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: err = %v", name, err)
 		}
-		if got := files(t, env.Out); len(got) != 1 || string(got[name]) != "precious" {
+		if got := testset.Files(t, env.Out); len(got) != 1 || string(got[name]) != "precious" {
 			t.Errorf("%s: files are %q now", name, slices.Sorted(maps.Keys(got)))
 		}
 	}
 	// Others are in nobody's way, and what is put beside a set's stays.
-	env.Out = local(t)
+	env.Out = testset.Local(t)
 	for _, name := range []string{"notes.txt", "LICENSE"} {
 		if err := storage.WriteAll(t.Context(), env.Out, name, storage.Exclusive, []byte("precious")); err != nil {
 			t.Fatal(err)
@@ -209,7 +209,7 @@ func TestForeignFiles(t *testing.T) {
 	}
 	env.Exclude = []string{"a.00000"}
 	write(t, env)
-	got := files(t, env.Out)
+	got := testset.Files(t, env.Out)
 	for _, name := range []string{"notes.txt", "LICENSE", "data/mine.parquet", "data/train-mine.parquet"} {
 		if string(got[name]) != "precious" {
 			t.Errorf("%s is gone", name)
@@ -217,32 +217,11 @@ func TestForeignFiles(t *testing.T) {
 	}
 }
 
-// unreadable is a store whose objects can't be read, as one that is overloaded.
-type unreadable struct {
-	storage.Store
-	prefix string
-}
-
-type unreadableObject struct{ storage.Object }
-
-var errSlowDown = &storage.Error{Op: "read", Path: "set", Err: errors.New("SlowDown")}
-
-func (unreadableObject) ReadAt([]byte, int64) (int, error) { return 0, errSlowDown }
-func (unreadableObject) Read([]byte) (int, error)          { return 0, errSlowDown }
-
-func (u unreadable) Open(ctx context.Context, name string) (storage.Object, error) {
-	o, err := u.Store.Open(ctx, name)
-	if err == nil && strings.HasPrefix(name, u.prefix) {
-		o = unreadableObject{o}
-	}
-	return o, err
-}
-
 // A shard that can't be read just now is not a broken one.
 func TestOutageRemovesNothing(t *testing.T) {
 	env := manyShards(t)
 	write(t, env)
-	want := files(t, env.Out)
+	want := testset.Files(t, env.Out)
 	if err := env.Out.Delete(t.Context(), ManifestName); err != nil {
 		t.Fatal(err)
 	}
@@ -250,11 +229,11 @@ func TestOutageRemovesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := env.Out
-	env.Out = unreadable{out, "data/"}
-	if _, err := Write(t.Context(), env); !errors.Is(err, errSlowDown) {
+	env.Out = testset.Unreadable{Store: out, Prefix: "data/"}
+	if _, err := Write(t.Context(), env); !errors.Is(err, testset.ErrSlowDown) {
 		t.Fatalf("err = %v", err)
 	}
-	got := files(t, out)
+	got := testset.Files(t, out)
 	for name := range want {
 		if strings.HasPrefix(name, "data/") && !bytes.Equal(got[name], want[name]) {
 			t.Errorf("%s is gone", name)
@@ -266,7 +245,7 @@ func TestOutageRemovesNothing(t *testing.T) {
 func TestRemovedFilesComeBack(t *testing.T) {
 	env := manyShards(t)
 	write(t, env)
-	want := files(t, env.Out)
+	want := testset.Files(t, env.Out)
 	for name := range want {
 		if err := env.Out.Delete(t.Context(), name); err != nil {
 			t.Fatal(err)
@@ -277,7 +256,7 @@ func TestRemovedFilesComeBack(t *testing.T) {
 			}
 		}
 		write(t, env)
-		if got := files(t, env.Out); !maps.EqualFunc(got, want, bytes.Equal) {
+		if got := testset.Files(t, env.Out); !maps.EqualFunc(got, want, bytes.Equal) {
 			t.Errorf("after %s: files are %q", name, slices.Sorted(maps.Keys(got)))
 		}
 	}
@@ -302,10 +281,10 @@ func (b *between) Create(ctx context.Context, name string, mode storage.Mode) (s
 func TestOneSetTwiceAtOnce(t *testing.T) {
 	env := manyShards(t)
 	write(t, env)
-	want := files(t, env.Out)
+	want := testset.Files(t, env.Out)
 	for _, there := range []bool{false, true} { // a set of which a file is missing
 		for n, ran := 1, true; ran; n++ {
-			out := local(t)
+			out := testset.Local(t)
 			for name, data := range want {
 				if there && name != StatsName {
 					if err := storage.WriteAll(t.Context(), out, name, storage.Exclusive, data); err != nil {
@@ -324,7 +303,7 @@ func TestOneSetTwiceAtOnce(t *testing.T) {
 			if _, err := Write(t.Context(), env); err != nil {
 				t.Errorf("before write %d: %v", n, err)
 			}
-			if got := files(t, out); !maps.EqualFunc(got, want, bytes.Equal) {
+			if got := testset.Files(t, out); !maps.EqualFunc(got, want, bytes.Equal) {
 				t.Errorf("before write %d: files are %q", n, slices.Sorted(maps.Keys(got)))
 			}
 		}
@@ -337,11 +316,11 @@ func TestTwoSetsAtOnce(t *testing.T) {
 	env := manyShards(t)
 	write(t, env)
 	other := env
-	other.ShardBytes, other.Out = 2*env.ShardBytes, local(t)
+	other.ShardBytes, other.Out = 2*env.ShardBytes, testset.Local(t)
 	write(t, other)
-	wantEnv, wantOther := files(t, env.Out), files(t, other.Out)
+	wantEnv, wantOther := testset.Files(t, env.Out), testset.Files(t, other.Out)
 	for n := 1; ; n++ {
-		out := local(t)
+		out := testset.Local(t)
 		other.Out = out
 		ran := false
 		env.Out = &between{out, n, func() {
@@ -357,7 +336,7 @@ func TestTwoSetsAtOnce(t *testing.T) {
 			}
 			break
 		}
-		got, want := files(t, out), wantOther
+		got, want := testset.Files(t, out), wantOther
 		if err == nil { // it began last after all
 			want = wantEnv
 		}
@@ -370,10 +349,10 @@ func TestTwoSetsAtOnce(t *testing.T) {
 // A part that was made again, as retry does, makes another set of the same
 // settings: the old one is taken down before its shards change.
 func TestChangedParts(t *testing.T) {
-	p := parts(t)[:1]
+	p := testset.Parts(t)[:1]
 	env := newEnv(t, p)
 	write(t, env)
-	env.Dataset = local(t)
+	env.Dataset = testset.Local(t)
 	p[0].Rows[1] = testset.NewRow(testset.Make(t, 2, 0), "a.00001", 2)
 	env.Frozen = testset.Dataset(t, env.Dataset, p)
 	write(t, env)

@@ -10,17 +10,18 @@ import (
 	"testing"
 	"time"
 
+	"micodata/shards/testset"
 	"micodata/storage"
 )
 
 // A shuffled set has the same tuples, blob for blob, in the order of their hashes.
 func TestShuffle(t *testing.T) {
-	env := newEnv(t, parts(t))
+	env := newEnv(t, testset.Parts(t))
 	env.Splits = Splits{Train: 1}
 	write(t, env)
 	plain, _ := tuples(t, env.Out)
 	env.Shuffle, env.RowGroupBytes, env.ShardBytes = 7, 300<<10, 1<<20
-	env.Out = local(t)
+	env.Out = testset.Local(t)
 	if r := write(t, env); r.Tuples != int64(len(plain)) || r.Shards < 2 {
 		t.Errorf("%+v", r)
 	}
@@ -38,29 +39,29 @@ func TestShuffle(t *testing.T) {
 		t.Error(p)
 	}
 	again := env
-	again.Out, again.Workers = local(t), 1
+	again.Out, again.Workers = testset.Local(t), 1
 	write(t, again)
-	first, second := files(t, env.Out), files(t, again.Out)
+	first, second := testset.Files(t, env.Out), testset.Files(t, again.Out)
 	for name := range first {
 		if !bytes.Equal(first[name], second[name]) {
 			t.Errorf("%s differs at a second time", name)
 		}
 	}
 	other := env
-	other.Out, other.Shuffle = local(t), 8
+	other.Out, other.Shuffle = testset.Local(t), 8
 	write(t, other)
 	if got, _ := tuples(t, other.Out); keys(got) == keys(mixed) {
 		t.Error("another seed gave the same order")
 	}
 	few := env
-	few.Out, few.Limit = local(t), 3
+	few.Out, few.Limit = testset.Local(t), 3
 	write(t, few)
 	if got, m := tuples(t, few.Out); keys(got) != keys(want[:3]) || m.Counts[StageShard].Skipped != int64(len(plain)-3) {
 		t.Errorf("three: %s, want %s", keys(got), keys(want[:3]))
 	}
 	less := env
 	less.Exclude, less.Columns = []string{want[1].Key}, []string{"image", "depth"}
-	less.Out = local(t)
+	less.Out = testset.Local(t)
 	write(t, less)
 	got, _ := tuples(t, less.Out)
 	if rest := slices.Delete(slices.Clone(want), 1, 2); keys(got) != keys(rest) {
@@ -121,7 +122,7 @@ func TestShuffleLimit(t *testing.T) {
 	}
 	slices.SortFunc(all, func(a, b *Tuple) int { return cmp.Compare(orderHash(7, a.Key), orderHash(7, b.Key)) })
 	for _, limit := range []int{1, 8, len(all), len(all) + 1} {
-		env.Limit, env.Out = int64(limit), local(t)
+		env.Limit, env.Out = int64(limit), testset.Local(t)
 		write(t, env)
 		got, m := tuples(t, env.Out)
 		slices.SortFunc(got, func(a, b *Tuple) int { return cmp.Compare(orderHash(7, a.Key), orderHash(7, b.Key)) })

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"micodata/shards/testset"
 	"micodata/storage"
 )
 
@@ -45,7 +46,7 @@ func (o *watchedObject) ReadAt(p []byte, off int64) (int, error) {
 // A shard is read once, but for its scalar columns, and the index twice, however
 // many shards there are.
 func TestVerifyReadsOnce(t *testing.T) {
-	env := newEnv(t, parts(t))
+	env := newEnv(t, testset.Parts(t))
 	env.ShardBytes, env.RowGroupBytes = 1<<20, 300<<10
 	write(t, env)
 	for _, name := range []string{"data/", IndexName} {
@@ -55,7 +56,7 @@ func TestVerifyReadsOnce(t *testing.T) {
 			t.Fatalf("%+v, %v", r, err)
 		}
 		size := int64(0)
-		for file, data := range files(t, env.Out) {
+		for file, data := range testset.Files(t, env.Out) {
 			if strings.Contains(file, name) {
 				size += int64(len(data))
 			}
@@ -73,7 +74,7 @@ func TestVerifyReadsOnce(t *testing.T) {
 // A storage that fails is an error and no problem of the set, wherever it fails; nor
 // is the set whole when the work is cut short.
 func TestVerifyTellsTheStoragesFaults(t *testing.T) {
-	env := newEnv(t, parts(t)[:1])
+	env := newEnv(t, testset.Parts(t)[:1])
 	write(t, env)
 	rewrite(t, env.Out, func(r []*Tuple) []*Tuple { return append(r, r[0]) }) // so that keys are compared at the end
 	whole := &watched{Store: env.Out, name: "data/"}

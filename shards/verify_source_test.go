@@ -15,6 +15,7 @@ import (
 
 	"micodata/dataset"
 	"micodata/internal/testmedia"
+	"micodata/shards/testset"
 	"micodata/storage"
 )
 
@@ -469,13 +470,13 @@ func TestVerifyFindsNeighboursOfAScene(t *testing.T) {
 
 // What a source cannot be fetched for is told once, and says where.
 func TestFetchThatFails(t *testing.T) {
-	data := local(t)
+	data := testset.Local(t)
 	if err := storage.WriteAll(t.Context(), data, "media/x.mp4", storage.Replace, []byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	nowhere := filepath.Join(t.TempDir(), "nowhere")
 	for want, s := range map[string]*sources{
-		"SlowDown": {dataset: unreadable{data, "media"}, tempDir: t.TempDir()},
+		"SlowDown": {dataset: testset.Unreadable{Store: data, Prefix: "media"}, tempDir: t.TempDir()},
 		nowhere:    {dataset: data, tempDir: nowhere},
 	} {
 		path, reason, err := s.fetch(t.Context(), "media/x.mp4", "")

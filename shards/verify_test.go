@@ -33,7 +33,7 @@ func verify(t testing.TB, out storage.Store) VerifyReport {
 }
 
 func TestVerifyGood(t *testing.T) {
-	env := newEnv(t, parts(t))
+	env := newEnv(t, testset.Parts(t))
 	env.ShardBytes, env.RowGroupBytes = 1<<20, 300<<10
 	write(t, env)
 	r := verify(t, env.Out)
@@ -259,15 +259,15 @@ func recount(t *testing.T, s storage.Store, change func(*Manifest)) {
 func TestVerifyFindsCorruptSets(t *testing.T) {
 	name := "data/train-00000-of-00001.parquet"
 	flip := func(t *testing.T, s storage.Store, object string, at func([]byte) int) {
-		data := files(t, s)[object]
+		data := testset.Files(t, s)[object]
 		data[at(data)] ^= 1
 		if err := storage.WriteAll(t.Context(), s, object, storage.Replace, data); err != nil {
 			t.Fatal(err)
 		}
 	}
-	env := newEnv(t, parts(t)[:1])
+	env := newEnv(t, testset.Parts(t)[:1])
 	write(t, env)
-	good := files(t, env.Out)
+	good := testset.Files(t, env.Out)
 	middle := func(b []byte) int { return len(b) / 2 }
 	for _, c := range []struct {
 		name, want string
@@ -304,7 +304,7 @@ func TestVerifyFindsCorruptSets(t *testing.T) {
 			_, m := tuples(t, s)
 			rewrite(t, s, func(r []*Tuple) []*Tuple { return append(r, r[0]) })
 			_, longer := tuples(t, s)
-			index := files(t, s)[IndexName]
+			index := testset.Files(t, s)[IndexName]
 			rewrite(t, s, func(r []*Tuple) []*Tuple { return r[:m.Tuples] })
 			if err := storage.WriteAll(t.Context(), s, IndexName, storage.Replace, index); err != nil {
 				t.Fatal(err)
@@ -355,7 +355,7 @@ func TestVerifyFindsCorruptSets(t *testing.T) {
 			// The index of the swapped rows, and the shard of the others.
 			_, good := tuples(t, s)
 			rewrite(t, s, func(r []*Tuple) []*Tuple { r[0], r[1] = r[1], r[0]; return r })
-			index := files(t, s)[IndexName]
+			index := testset.Files(t, s)[IndexName]
 			rewrite(t, s, func(r []*Tuple) []*Tuple { r[0], r[1] = r[1], r[0]; return r })
 			good.Index = swapped.Index
 			if m.Index.Rows != good.Index.Rows {
@@ -370,7 +370,7 @@ func TestVerifyFindsCorruptSets(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			out := local(t)
+			out := testset.Local(t)
 			for name, data := range good {
 				if err := storage.WriteAll(t.Context(), out, name, storage.Exclusive, data); err != nil {
 					t.Fatal(err)
@@ -390,7 +390,7 @@ func TestVerifyFindsCorruptSets(t *testing.T) {
 }
 
 func TestVerifyUnfinished(t *testing.T) {
-	env := newEnv(t, parts(t))
+	env := newEnv(t, testset.Parts(t))
 	write(t, env)
 	if err := env.Out.Delete(t.Context(), ManifestName); err != nil {
 		t.Fatal(err)
@@ -402,7 +402,7 @@ func TestVerifyUnfinished(t *testing.T) {
 
 // A set with a source in the wrong split.
 func TestVerifySplits(t *testing.T) {
-	env := newEnv(t, parts(t))
+	env := newEnv(t, testset.Parts(t))
 	env.Splits = Splits{Train: 0.5, Validation: 0.25, Test: 0.25}
 	write(t, env)
 	rows, m := tuples(t, env.Out)

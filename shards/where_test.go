@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"micodata/shards/testset"
 )
 
 func TestFilter(t *testing.T) {
@@ -100,14 +102,14 @@ func TestFilterRefuses(t *testing.T) {
 }
 
 func TestWriteWhere(t *testing.T) {
-	env := newEnv(t, parts(t))
+	env := newEnv(t, testset.Parts(t))
 	env.Where = "source_id != 'b' and start >= 2"
 	write(t, env)
 	rows, m := tuples(t, env.Out)
 	if got := keys(rows); got != "a.00002 c.00000 c.00001" || m.Counts[StageShard].Skipped != 3 {
 		t.Errorf("tuples %s, counts %+v", got, m.Counts[StageShard])
 	}
-	env.Where, env.Out = "motion > 0.9", local(t)
+	env.Where, env.Out = "motion > 0.9", testset.Local(t)
 	if _, err := Write(t.Context(), env); !errors.Is(err, ErrNoTuples) {
 		t.Errorf("err = %v", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -18,44 +17,10 @@ import (
 	"micodata/storage"
 )
 
-func local(t testing.TB) *storage.Local {
-	t.Helper()
-	s, err := storage.NewLocal(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// parts are two parts of two sources each: six good clips, a clip that failed, a
-// source that could not be fetched, a clip without depth, one without sound.
-func parts(t testing.TB) []testset.Part {
-	t.Helper()
-	lost := testset.NewSource("lost")
-	lost.Outcome = dataset.Outcome{Status: dataset.Failed, Class: dataset.Network, Error: "connection reset"}
-	failed := dataset.Outcome{Status: dataset.Skipped, Class: dataset.TooShort, Error: "0.4 s"}
-	spoken := testset.NewSource("c")
-	spoken.Texts = []dataset.Text{{Text: "an alt text", Kind: "alt"}, {Text: "from elsewhere", Kind: "imported", Lang: "en"}}
-	p := []testset.Part{
-		{Sources: []*dataset.Source{testset.NewSource("a"), lost}},
-		{Sources: []*dataset.Source{testset.NewSource("b"), spoken}},
-	}
-	row := func(n int, key string) testset.Row { return testset.NewRow(testset.Make(t, n, 0), key, float64(2*n)) }
-	p[0].Rows = []testset.Row{row(0, "a.00000"), testset.FailedRow("a.00001", failed), row(1, "a.00002"), testset.FailedRow("lost.00000", lost.Outcome)}
-	p[1].Rows = []testset.Row{row(2, "b.00000"), row(3, "b.00001"), row(4, "c.00000"), row(5, "c.00001")}
-	noDepth := p[1].Rows[1].Depth
-	noDepth.Depth, noDepth.Meta, noDepth.Outcome = table.Blob{}, nil, dataset.Outcome{Status: dataset.Failed, Class: dataset.Labeler, Error: "NaN"}
-	mute := p[1].Rows[2].Clip
-	mute.Audio, mute.AudioRate, mute.AudioChannels = table.Blob{}, 0, 0
-	mute.Subtitles = nil
-	mute.Errors = []dataset.StageError{{Stage: "extract/audio", Class: dataset.Corrupt, Error: "no packet decodes"}}
-	return p
-}
-
 func newEnv(t testing.TB, p []testset.Part) Env {
 	t.Helper()
-	data := local(t)
-	env := Env{Dataset: data, Out: local(t), Settings: DefaultSettings(), Version: "test",
+	data := testset.Local(t)
+	env := Env{Dataset: data, Out: testset.Local(t), Settings: DefaultSettings(), Version: "test",
 		Frozen: testset.Dataset(t, data, p), Labels: []string{dataset.StageDepth, dataset.StageNormal},
 		Models: []Model{{Name: "ramp", Task: "depth", WeightsSHA256: "00"}, {Name: "waves", Task: "normal", WeightsSHA256: "11"}}}
 	env.Splits = Splits{Train: 1}
@@ -71,24 +36,6 @@ func write(t testing.TB, env Env) Result {
 	return r
 }
 
-// files reads all files of a set.
-func files(t testing.TB, s storage.Store) map[string][]byte {
-	t.Helper()
-	objects, err := s.List(t.Context(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string][]byte{}
-	for _, o := range objects {
-		data, err := storage.ReadAll(t.Context(), s, o.Name, 1<<30)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out[o.Name] = data
-	}
-	return out
-}
-
 func tuples(t testing.TB, s storage.Store) (rows []*Tuple, m *Manifest) {
 	t.Helper()
 	m, err := ReadManifest(t.Context(), s)
@@ -96,25 +43,7 @@ func tuples(t testing.TB, s storage.Store) (rows []*Tuple, m *Manifest) {
 		t.Fatal(err)
 	}
 	for _, shard := range m.Shards {
-		o, err := s.Open(t.Context(), shard.Name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer o.Close()
-		r, err := NewTupleSchema(m.AudioRate).NewReader(o, table.ReaderOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for {
-			x, err := r.Next()
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			rows = append(rows, x)
-		}
+		rows = append(rows, testset.ReadTable(t, s, NewTupleSchema(m.AudioRate), shard.Name)...)
 	}
 	return rows, m
 }
@@ -128,7 +57,7 @@ func keys(rows []*Tuple) string {
 }
 
 func TestWrite(t *testing.T) {
-	p := parts(t)
+	p := testset.Parts(t)
 	env := newEnv(t, p)
 	result := write(t, env)
 	rows, m := tuples(t, env.Out)
@@ -163,25 +92,9 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// withFrames adds the maps of frames to good clips.
-func withFrames(p []testset.Part) []testset.Part {
-	for _, part := range p {
-		for i, r := range part.Rows {
-			part.Rows[i] = testset.WithFrames(r)
-		}
-	}
-	return p
-}
-
 // A frame without a map is a null that status names; what is counted is tuples.
 func TestFrameMaps(t *testing.T) {
-	p := withFrames(parts(t))
-	lacks := p[0].Rows[2].Depth
-	for _, i := range []int{1, 6} {
-		lacks.Frames[i].Map = table.Blob{}
-		lacks.Errors = append(lacks.Errors, dataset.FrameError(dataset.StageDepth, i, dataset.Fail(dataset.Labeler, "NaN")))
-	}
-	p[1].Rows[1].Depth.Meta = p[1].Rows[0].Depth.Meta // its key frame failed, its frames did not
+	p := testset.PartsWithLostMaps(t)
 	env := newEnv(t, p)
 	write(t, env)
 	rows, m := tuples(t, env.Out)
@@ -199,7 +112,7 @@ func TestFrameMaps(t *testing.T) {
 	if m.Missing["label/frames.depth"][dataset.Labeler] != 1 || m.Missing["label/depth"][dataset.Labeler] != 1 {
 		t.Errorf("missing: %v", m.Missing)
 	}
-	if card := string(files(t, env.Out)[CardName]); !strings.Contains(card, "with their times and with `depth` and `normal` as above") {
+	if card := string(testset.Files(t, env.Out)[CardName]); !strings.Contains(card, "with their times and with `depth` and `normal` as above") {
 		t.Error("the card does not tell of the frames' maps")
 	}
 	if r := verify(t, env.Out); len(r.Problems) > 0 {
@@ -209,7 +122,7 @@ func TestFrameMaps(t *testing.T) {
 
 // The index points at every blob's bytes.
 func TestIndex(t *testing.T) {
-	env := newEnv(t, withFrames(parts(t)))
+	env := newEnv(t, testset.PartsWithFrames(t))
 	env.RowGroupBytes = 400 << 10
 	write(t, env)
 	rows, m := tuples(t, env.Out)
@@ -244,13 +157,13 @@ func TestIndex(t *testing.T) {
 
 // The same parts give the same bytes, with any number of workers.
 func TestSameBytes(t *testing.T) {
-	env := newEnv(t, parts(t))
+	env := newEnv(t, testset.Parts(t))
 	env.ShardBytes = 1 << 20
 	write(t, env)
 	again := env
-	again.Out, again.Workers = local(t), 1
+	again.Out, again.Workers = testset.Local(t), 1
 	write(t, again)
-	want, got := files(t, env.Out), files(t, again.Out)
+	want, got := testset.Files(t, env.Out), testset.Files(t, again.Out)
 	if len(want) < 6 || len(want) != len(got) {
 		t.Fatalf("%d and %d files", len(want), len(got))
 	}
@@ -269,14 +182,14 @@ func TestNoTuples(t *testing.T) {
 	if !errors.Is(err, ErrNoTuples) || !strings.Contains(err.Error(), "1 not_found") {
 		t.Errorf("err = %v", err)
 	}
-	if f := files(t, env.Out); len(f) != 0 {
+	if f := testset.Files(t, env.Out); len(f) != 0 {
 		t.Errorf("%d files were written", len(f))
 	}
 }
 
 // What is required is there, and the limit is of the first tuples.
 func TestWriteRequireAndLimit(t *testing.T) {
-	env := newEnv(t, parts(t))
+	env := newEnv(t, testset.Parts(t))
 	write(t, env)
 	all, _ := tuples(t, env.Out)
 	for _, modality := range Requirable() {
@@ -287,10 +200,10 @@ func TestWriteRequireAndLimit(t *testing.T) {
 			case "subtitles":
 				return len(x.Subtitles) > 0
 			}
-			return x.blobs()[modality].Bytes != nil
+			return x.blob(table.BlobPlace{Column: modality}).Bytes != nil
 		}
 		want := slices.DeleteFunc(slices.Clone(all), func(x *Tuple) bool { return !has(x) })
-		env.Require, env.Out = []string{modality}, local(t)
+		env.Require, env.Out = []string{modality}, testset.Local(t)
 		if len(want) == 0 {
 			if _, err := Write(t.Context(), env); !errors.Is(err, ErrNoTuples) {
 				t.Errorf("%s: %v", modality, err)
@@ -302,7 +215,7 @@ func TestWriteRequireAndLimit(t *testing.T) {
 			t.Errorf("with %s: %s, want %s", modality, keys(got), keys(want))
 		}
 	}
-	env.Require, env.Limit, env.Out = nil, 2, local(t)
+	env.Require, env.Limit, env.Out = nil, 2, testset.Local(t)
 	write(t, env)
 	if got, m := tuples(t, env.Out); keys(got) != keys(all[:2]) || m.Counts[StageShard].Skipped != int64(len(all)-2) {
 		t.Errorf("two of %s: %s", keys(all), keys(got))
@@ -358,7 +271,7 @@ func TestWriteExclude(t *testing.T) {
 		t.Errorf("later: %s, want %s", keys(got), keys(left))
 	}
 	said := ""
-	for name, data := range files(t, env.Out) {
+	for name, data := range testset.Files(t, env.Out) {
 		if strings.HasPrefix(name, ExcludedFolder+"/") {
 			said += string(data)
 		}
@@ -385,13 +298,13 @@ func TestWriteExcludeTells(t *testing.T) {
 func TestWriteExcludeRefused(t *testing.T) {
 	env := manyShards(t)
 	write(t, env)
-	before := files(t, env.Out)
+	before := testset.Files(t, env.Out)
 	env.Limit, env.Exclude = 1000, []string{"a"}
 	var other *OtherSetError
 	if _, err := Write(t.Context(), env); !errors.As(err, &other) || !strings.Contains(err.Error(), "limit: the set has null, asked for 1000") {
 		t.Fatalf("err = %v", err)
 	}
-	if after := files(t, env.Out); !maps.EqualFunc(after, before, bytes.Equal) {
+	if after := testset.Files(t, env.Out); !maps.EqualFunc(after, before, bytes.Equal) {
 		t.Errorf("files are %q now", slices.Sorted(maps.Keys(after)))
 	}
 }
@@ -406,7 +319,7 @@ func TestWriteExcludeAll(t *testing.T) {
 		if !errors.Is(err, ErrNoTuples) || !strings.Contains(err.Error(), "--exclude left out 9") {
 			t.Fatalf("err = %v", err)
 		}
-		for name := range files(t, env.Out) {
+		for name := range testset.Files(t, env.Out) {
 			if !strings.HasPrefix(name, ExcludedFolder+"/") && name != BegunName {
 				t.Errorf("%s is there still", name)
 			}
@@ -461,14 +374,14 @@ func TestWriteExcludeKilled(t *testing.T) {
 	write(t, env)
 	env.Version, env.Exclude = "next", []string{dataset.Key("a", 7)}
 	whole := env
-	whole.Out = local(t)
-	for name, data := range files(t, env.Out) {
+	whole.Out = testset.Local(t)
+	for name, data := range testset.Files(t, env.Out) {
 		if err := storage.WriteAll(t.Context(), whole.Out, name, storage.Exclusive, data); err != nil {
 			t.Fatal(err)
 		}
 	}
 	write(t, whole)
-	want := files(t, whole.Out)
+	want := testset.Files(t, whole.Out)
 	out := env.Out
 	env.Out = &killing{out, 5}
 	if _, err := Write(t.Context(), env); !errors.Is(err, errKilled) {
@@ -480,21 +393,21 @@ func TestWriteExcludeKilled(t *testing.T) {
 	}
 	env.Out = out
 	write(t, env)
-	if got := files(t, out); !maps.EqualFunc(got, want, bytes.Equal) {
+	if got := testset.Files(t, out); !maps.EqualFunc(got, want, bytes.Equal) {
 		t.Errorf("files are %q", slices.Sorted(maps.Keys(got)))
 	}
 }
 
 // What has no tuple now may have one later: it is taken down all the same.
 func TestWriteExcludeAhead(t *testing.T) {
-	p := parts(t)[:1]
+	p := testset.Parts(t)[:1]
 	env := newEnv(t, p)
 	write(t, env)
 	env.Exclude = []string{"a.00001"} // too short so far
 	if r := write(t, env); len(r.Unknown) != 1 {
 		t.Errorf("unknown: %q", r.Unknown)
 	}
-	env.Exclude, env.Dataset = nil, local(t)
+	env.Exclude, env.Dataset = nil, testset.Local(t)
 	p[0].Rows[1] = testset.NewRow(testset.Make(t, 2, 0), "a.00001", 2)
 	env.Frozen = testset.Dataset(t, env.Dataset, p)
 	write(t, env)
@@ -507,23 +420,23 @@ func TestWriteExcludeAhead(t *testing.T) {
 func TestWriteExcludeFromAnEarlierVersionsSet(t *testing.T) {
 	env := manyShards(t)
 	write(t, env)
-	before := files(t, env.Out)
+	before := testset.Files(t, env.Out)
 	env.Version = "next"
 	write(t, env)
-	if after := files(t, env.Out); !maps.EqualFunc(after, before, bytes.Equal) {
+	if after := testset.Files(t, env.Out); !maps.EqualFunc(after, before, bytes.Equal) {
 		t.Error("the next version changed a finished set")
 	}
 	env.Exclude = []string{dataset.Key("a", 8)}
 	write(t, env)
 	_, m := tuples(t, env.Out)
-	if m.Tuples != 8 || m.Micodata != "test" || m.TakenDownBy != "next" || !bytes.Equal(before[m.Shards[0].Name], files(t, env.Out)[m.Shards[0].Name]) {
+	if m.Tuples != 8 || m.Micodata != "test" || m.TakenDownBy != "next" || !bytes.Equal(before[m.Shards[0].Name], testset.Files(t, env.Out)[m.Shards[0].Name]) {
 		t.Errorf("%d tuples, by %s and %q", m.Tuples, m.Micodata, m.TakenDownBy)
 	}
 }
 
 // A source takes all its clips along.
 func TestWriteExcludeSource(t *testing.T) {
-	env := newEnv(t, parts(t))
+	env := newEnv(t, testset.Parts(t))
 	env.Exclude = []string{"c"}
 	write(t, env)
 	rows, _ := tuples(t, env.Out)
@@ -538,11 +451,11 @@ func TestWriteExcludeSource(t *testing.T) {
 
 // What is left out is null, costs nothing, and verify knows that it is to be so.
 func TestWriteColumns(t *testing.T) {
-	env := newEnv(t, parts(t))
+	env := newEnv(t, testset.Parts(t))
 	whole := write(t, env).Bytes
 	all, _ := tuples(t, env.Out)
 	for _, without := range [][]string{{"image"}, {"video", "frames"}, {"audio", "depth", "normal"}} {
-		env.Out = local(t)
+		env.Out = testset.Local(t)
 		env.Columns = slices.DeleteFunc(Modalities(), func(m string) bool { return slices.Contains(without, m) })
 		if r := write(t, env); r.Tuples != 6 || r.Bytes >= whole {
 			t.Errorf("without %s: %d tuples, %d of %d bytes", without, r.Tuples, r.Bytes, whole)
