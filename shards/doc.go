@@ -1,5 +1,5 @@
-// Package shards turns the committed parts of a dataset into a training set,
-// reads one back, and checks it.
+// Package shards turns the committed parts of a dataset into a training set, and
+// reads one back.
 //
 // [Write] enters with a dataset whose extract and label parts are all there and
 // leaves a folder of Parquet shards, an index of where every blob is, a manifest,
@@ -13,5 +13,5 @@
 // same parts, settings and versions give the same bytes in data/, index.parquet,
 // README.md and assets/, and in manifest.json and stats.json but for their cost.
 //
-// [Verify] trusts nothing of this: it re-reads all files and re-decodes a sample.
+// Package verify trusts nothing of this: it re-reads all files and re-decodes a sample.
 package shards

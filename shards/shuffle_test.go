@@ -35,9 +35,6 @@ func TestShuffle(t *testing.T) {
 			t.Errorf("tuple %d is %s, want %s, whole", i, mixed[i].Key, want[i].Key)
 		}
 	}
-	for _, p := range verify(t, env.Out).Problems {
-		t.Error(p)
-	}
 	again := env
 	again.Out, again.Workers = testset.Local(t), 1
 	write(t, again)
@@ -66,9 +63,6 @@ func TestShuffle(t *testing.T) {
 	got, _ := tuples(t, less.Out)
 	if rest := slices.Delete(slices.Clone(want), 1, 2); keys(got) != keys(rest) {
 		t.Errorf("without one: %s", keys(got))
-	}
-	for _, p := range verify(t, less.Out).Problems {
-		t.Error(p)
 	}
 }
 

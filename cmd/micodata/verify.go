@@ -13,7 +13,7 @@ import (
 
 	"micodata/engine"
 	"micodata/internal/ffmpeg"
-	"micodata/shards"
+	"micodata/shards/verify"
 )
 
 // verifyWork are the settings of how verify works.
@@ -38,7 +38,7 @@ func (a *app) verifyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			env := shards.VerifyEnv{Sample: sample, WithoutSources: noSources, Workers: work.workers(), TempDir: work.tempDir()}
+			env := verify.Env{Sample: sample, WithoutSources: noSources, Workers: work.workers(), TempDir: work.tempDir()}
 			if env.Out, err = openSet(ctx, args[0]); err != nil {
 				return err
 			}
@@ -50,7 +50,7 @@ func (a *app) verifyCommand() *cobra.Command {
 			}
 			counter := a.newCounter("shards verified")
 			env.Progress = counter.count
-			report, err := shards.Verify(ctx, env)
+			report, err := verify.Set(ctx, env)
 			counter.close()
 			if errors.Is(err, context.Canceled) {
 				return verifyStopped{}
@@ -100,7 +100,7 @@ func (verifyStopped) Unwrap() error { return engine.ErrInterrupted }
 
 // sourcesText tells how many tuples were compared with their sources, and why
 // others were not.
-func sourcesText(r shards.SourceReport) string {
+func sourcesText(r verify.SourceReport) string {
 	text := fmt.Sprintf("%d were compared with their sources", r.Compared)
 	var not []string
 	var n int64

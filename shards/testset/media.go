@@ -127,7 +127,7 @@ func depthPNG(w, h, n int) []byte {
 			img.SetGray16(x, y, color.Gray16{Y: uint16(math.Round(float64(x*(1+n%3)+y) / most * 65535))})
 		}
 	}
-	return encodePNG(img)
+	return EncodePNG(img)
 }
 
 // NormalPNG is a field of unit normals that all look at the camera.
@@ -143,7 +143,7 @@ func normalPNG(w, h, n int) []byte {
 			img.SetRGBA(x, y, color.RGBA{level(nx), level(ny), level(-math.Sqrt(1 - nx*nx - ny*ny)), 255})
 		}
 	}
-	return encodePNG(img)
+	return EncodePNG(img)
 }
 
 // pictures are those that were made, by what and of what: under the race detector
@@ -159,7 +159,8 @@ func remembered(what string, w, h, n int, draw func(w, h, n int) []byte) []byte 
 	return bytes.Clone(data.([]byte))
 }
 
-func encodePNG(img image.Image) []byte {
+// EncodePNG makes a PNG of a picture.
+func EncodePNG(img image.Image) []byte {
 	var buf bytes.Buffer
 	if err := png.Encode(&buf, img); err != nil {
 		panic(fmt.Sprintf("testset: %v", err)) // into memory

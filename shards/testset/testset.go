@@ -1,5 +1,6 @@
 // Package testset makes small datasets with real media for tests: parts as the
-// stages would write them, without running a stage.
+// stages would write them, without running a stage. It imports nothing of shards,
+// whose own tests import it.
 package testset
 
 import (

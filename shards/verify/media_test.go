@@ -1,25 +1,16 @@
-package shards
+package verify
 
 import (
 	"bytes"
 	"image"
 	"image/color"
 	"image/jpeg"
-	"image/png"
 	"math"
 	"math/rand/v2"
 	"testing"
 
 	"micodata/shards/testset"
 )
-
-func encodePNG(img image.Image) []byte {
-	var buf bytes.Buffer
-	if err := png.Encode(&buf, img); err != nil {
-		panic(err)
-	}
-	return buf.Bytes()
-}
 
 // gray is a JPEG of one gray.
 func gray(w, h int) []byte {
@@ -41,7 +32,7 @@ func gray8(w, h int) []byte {
 	for i := range img.Pix {
 		img.Pix[i] = uint8(i)
 	}
-	return encodePNG(img)
+	return testset.EncodePNG(img)
 }
 
 func halfRange(w, h int) []byte {
@@ -51,7 +42,7 @@ func halfRange(w, h int) []byte {
 			img.SetGray16(x, y, color.Gray16{Y: uint16(x * 100)})
 		}
 	}
-	return encodePNG(img)
+	return testset.EncodePNG(img)
 }
 
 func normals(x, y, z float64) []byte {
@@ -60,7 +51,7 @@ func normals(x, y, z float64) []byte {
 	for i := 0; i < len(img.Pix); i += 4 {
 		copy(img.Pix[i:], []uint8{level(x), level(y), level(z), 255})
 	}
-	return encodePNG(img)
+	return testset.EncodePNG(img)
 }
 
 func hiss(n int, seed uint64) []float32 {

@@ -1,4 +1,4 @@
-package shards
+package verify
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"micodata/dataset"
 	"micodata/internal/hash64"
+	"micodata/shards"
 )
 
 // tally counts what the manifest says of all tuples. Rows come in the order of the
@@ -40,7 +41,7 @@ func (c *sourceCount) count() int64 {
 	return int64(len(c.hashes))
 }
 
-func (n *tally) add(split string, t *Tuple) {
+func (n *tally) add(split string, t *shards.Tuple) {
 	if n.splits == nil {
 		n.splits, n.missing = map[string]int64{}, map[string]map[dataset.Class]int64{}
 	}
@@ -67,7 +68,7 @@ func (n *tally) add(split string, t *Tuple) {
 // here, whatever else was rewritten with it.
 func (v *verifier) counts(context.Context) error {
 	m := v.manifest
-	wrong := func(format string, args ...any) { v.fileProblem(ManifestName, "manifest", format, args...) }
+	wrong := func(format string, args ...any) { v.fileProblem(shards.ManifestName, "manifest", format, args...) }
 	var rows, bytes int64
 	for _, s := range m.Shards {
 		rows += s.Rows
@@ -105,7 +106,7 @@ func (v *verifier) stageProblems() (wrong []string) {
 			say("stages has no %s", stage)
 		}
 	}
-	for _, stage := range append(slices.Sorted(maps.Keys(m.Stages)), StageShard) {
+	for _, stage := range append(slices.Sorted(maps.Keys(m.Stages)), shards.StageShard) {
 		if _, ok := m.Counts[stage]; !ok {
 			say("counts has no %s", stage)
 		}
@@ -123,7 +124,7 @@ func (v *verifier) stageProblems() (wrong []string) {
 			say("counts of %s: %d rows for %d clips", stage, c.Rows, m.Counts[dataset.StageExtract].OK)
 		}
 	}
-	shard := m.Counts[StageShard]
+	shard := m.Counts[shards.StageShard]
 	if clips := m.Counts[dataset.StageExtract].OK; shard.Rows != clips {
 		say("%d clips were extracted, and %d are accounted for", clips, shard.Rows)
 	}
@@ -167,10 +168,10 @@ func (v *verifier) digests() error {
 		return err
 	}
 	if fingerprint != m.Fingerprint {
-		v.fileProblem(ManifestName, "fingerprint", "%.12s is not that of its settings and stages, %.12s", m.Fingerprint, fingerprint)
+		v.fileProblem(shards.ManifestName, "fingerprint", "%.12s is not that of its settings and stages, %.12s", m.Fingerprint, fingerprint)
 	}
 	if plan != m.Plan {
-		v.fileProblem(ManifestName, "fingerprint", "plan %.12s is not that of its shards and counts", m.Plan)
+		v.fileProblem(shards.ManifestName, "fingerprint", "plan %.12s is not that of its shards and counts", m.Plan)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package shards
+package verify
 
 import (
 	"cmp"
@@ -18,6 +18,7 @@ import (
 	"micodata/dataset"
 	"micodata/internal/ffmpeg"
 	"micodata/internal/subtitle"
+	"micodata/shards"
 	"micodata/storage"
 )
 
@@ -76,7 +77,7 @@ type foundSource struct {
 
 // find gives the source of a tuple, or the reason why there is none. An error is the
 // context's, or the storage's.
-func (s *sources) find(ctx context.Context, t *Tuple) (found foundSource, reason string, err error) {
+func (s *sources) find(ctx context.Context, t *shards.Tuple) (found foundSource, reason string, err error) {
 	reason = SourceRemote
 	var candidates []string
 	if local := localSource(t.SourceURI); local != "" {
@@ -231,7 +232,7 @@ type source struct {
 }
 
 // open finds and probes the source of a tuple.
-func (v *verifier) open(ctx context.Context, t *Tuple) (*source, error) {
+func (v *verifier) open(ctx context.Context, t *shards.Tuple) (*source, error) {
 	s := &source{uri: t.SourceURI, sha256: t.SourceSHA256}
 	var err error
 	if s.foundSource, s.reason, err = v.sources.find(ctx, t); err != nil || s.reason != "" {

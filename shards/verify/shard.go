@@ -1,4 +1,4 @@
-package shards
+package verify
 
 import (
 	"context"
@@ -20,11 +20,12 @@ import (
 	"micodata/dataset"
 	"micodata/internal/hash64"
 	"micodata/internal/table"
+	"micodata/shards"
 	"micodata/storage"
 )
 
 // eachRow reads a shard row by row.
-func eachRow(o storage.Object, schema *table.Schema[Tuple], opts table.ReaderOptions, each func(row int64, t *Tuple) error) error {
+func eachRow(o storage.Object, schema *table.Schema[shards.Tuple], opts table.ReaderOptions, each func(row int64, t *shards.Tuple) error) error {
 	r, err := schema.NewReader(o, opts)
 	if err != nil {
 		return err
@@ -48,7 +49,7 @@ func eachRow(o storage.Object, schema *table.Schema[Tuple], opts table.ReaderOpt
 // one that was written.
 type shardCheck struct {
 	v *verifier
-	Shard
+	shards.Shard
 	object   storage.Object
 	keys     []uint64
 	sampled  int64
@@ -71,7 +72,7 @@ func (c *shardCheck) fileProblem(promise, format string, args ...any) {
 
 // shard checks a file and its rows. What it says of itself is compared with the
 // manifest and with the index's rows of it.
-func (v *verifier) shard(ctx context.Context, s Shard, index []*IndexRow) error {
+func (v *verifier) shard(ctx context.Context, s shards.Shard, index []*shards.IndexRow) error {
 	o, err := v.Out.Open(ctx, s.Name)
 	if errors.Is(err, fs.ErrNotExist) {
 		v.fileProblem(s.Name, "manifest", "the file is missing")
@@ -109,7 +110,7 @@ func (v *verifier) shard(ctx context.Context, s Shard, index []*IndexRow) error 
 }
 
 // rows checks the footer and every row.
-func (c *shardCheck) rows(ctx context.Context, index []*IndexRow) error {
+func (c *shardCheck) rows(ctx context.Context, index []*shards.IndexRow) error {
 	broken := func(err error) error {
 		if err := storage.Fault(ctx, err); err != nil {
 			return err
@@ -125,7 +126,7 @@ func (c *shardCheck) rows(ctx context.Context, index []*IndexRow) error {
 	if !c.footer(r) {
 		return nil
 	}
-	want, err := IndexShard(ctx, c.v.Out, c.v.schema, c.Name)
+	want, err := shards.IndexShard(ctx, c.v.Out, c.v.schema, c.Name)
 	if err != nil {
 		return broken(err)
 	}
@@ -160,7 +161,7 @@ func (c *shardCheck) rows(ctx context.Context, index []*IndexRow) error {
 
 // pick chooses the rows to decode: those in the sample, and of each shard at
 // least the one with the smallest hash.
-func (v *verifier) pick(rows []*IndexRow) map[int64]bool {
+func (v *verifier) pick(rows []*shards.IndexRow) map[int64]bool {
 	picked := map[int64]bool{}
 	least, hash := int64(-1), uint64(math.MaxUint64)
 	for i, x := range rows {
@@ -179,17 +180,17 @@ func (v *verifier) pick(rows []*IndexRow) map[int64]bool {
 
 // compareIndex compares the index's rows, as far as they could be read, with the
 // shard's.
-func (c *shardCheck) compareIndex(got, want []*IndexRow) {
+func (c *shardCheck) compareIndex(got, want []*shards.IndexRow) {
 	for i := range min(len(got), len(want)) {
 		if !reflect.DeepEqual(got[i], want[i]) {
-			c.problem(int64(i), want[i].Key, "index", "%s has another row for it, of key %s", IndexName, got[i].Key)
+			c.problem(int64(i), want[i].Key, "index", "%s has another row for it, of key %s", shards.IndexName, got[i].Key)
 		}
 	}
 }
 
 // footer checks what the shard says of itself and how it is laid out, and tells
 // whether its rows can be read.
-func (c *shardCheck) footer(r *table.Reader[Tuple]) bool {
+func (c *shardCheck) footer(r *table.Reader[shards.Tuple]) bool {
 	v, s := c.v, c.Shard
 	sum := int64(0)
 	for _, n := range r.RowGroups() {
@@ -205,7 +206,7 @@ func (c *shardCheck) footer(r *table.Reader[Tuple]) bool {
 	if got := r.Metadata(dataset.MetaFingerprint); got != v.manifest.Fingerprint {
 		c.fileProblem("fingerprint", "%.12s, the manifest says %.12s", got, v.manifest.Fingerprint)
 	}
-	if got := r.Metadata(MetaPlan); got != s.Plan {
+	if got := r.Metadata(shards.MetaPlan); got != s.Plan {
 		c.fileProblem("fingerprint", "plan %.12s, the manifest says %.12s", got, s.Plan)
 	}
 	if got, want := r.Metadata("huggingface"), v.schema.Features(); got != want {
@@ -269,7 +270,7 @@ func checkLeaf(rg *metadata.RowGroupMetaData, i int, want table.LeafInfo) string
 type check struct {
 	*shardCheck
 	row int64
-	t   *Tuple
+	t   *shards.Tuple
 }
 
 func (c *check) problem(promise, format string, args ...any) {
@@ -291,7 +292,7 @@ func (c *check) scalars() {
 	if !(t.End > t.Start && t.Start >= 0) || t.Duration != t.End-t.Start {
 		c.problem("span", "start %v, end %v, duration %v", t.Start, t.End, t.Duration)
 	}
-	if want := BestText(t.Captions); t.Text != want {
+	if want := shards.BestText(t.Captions); t.Text != want {
 		c.problem("text", "is %q, the best of captions %q", t.Text, want)
 	}
 	for _, cue := range t.Subtitles {
@@ -316,7 +317,7 @@ func (c *check) scalars() {
 	}
 	c.chosen()
 	c.ranges()
-	for modality, blob := range t.blobs() {
+	for modality, blob := range blobs(t) {
 		c.named(modality, modality, blob, "")
 		if blob.Bytes != nil && !c.v.manifest.Settings.Keeps(modality) {
 			c.problem(modality, "is there, and the set's columns leave it out")
@@ -341,7 +342,7 @@ func (c *check) scalars() {
 }
 
 // blobs are those of the tuple's own columns, without those of its frames.
-func (t *Tuple) blobs() map[string]table.Blob {
+func blobs(t *shards.Tuple) map[string]table.Blob {
 	return map[string]table.Blob{"image": t.Image, "video": t.Video, "audio": t.Audio, "depth": t.Depth, "normal": t.Normal}
 }
 
@@ -365,7 +366,7 @@ func (c *check) chosen() {
 		c.problem("where", "%s is not true of it", s.Where)
 	}
 	for _, name := range s.Require {
-		blob, isBlob := t.blobs()[name]
+		blob, isBlob := blobs(t)[name]
 		if isBlob && s.Keeps(name) && blob.Bytes == nil || name == "text" && t.Text == "" || name == "subtitles" && len(t.Subtitles) == 0 {
 			c.problem("require", "it has no %s", name)
 		}
@@ -386,7 +387,7 @@ func (c *check) ranges() {
 	if !(math.Abs(t.AudioOffsetMS) <= 1000*t.Duration) {
 		c.problem("audio_offset_ms", "is %v in a clip of %v s", t.AudioOffsetMS, t.Duration)
 	}
-	kinds := CaptionKinds()
+	kinds := shards.CaptionKinds()
 	for i, caption := range t.Captions {
 		if !slices.Contains(kinds, caption.Kind) {
 			c.problem("captions", "caption %d is of the kind %q", i, caption.Kind)
@@ -412,7 +413,7 @@ func (c *check) ranges() {
 
 // byModel checks that the manifest names the model of a map.
 func (c *check) byModel(task, name, weights string) {
-	if !slices.ContainsFunc(c.v.manifest.Models, func(m Model) bool { return m.Task == task && m.Name == name && m.WeightsSHA256 == weights }) {
+	if !slices.ContainsFunc(c.v.manifest.Models, func(m shards.Model) bool { return m.Task == task && m.Name == name && m.WeightsSHA256 == weights }) {
 		c.problem(task, "%s_meta names the model %q with weights %.12q, which is none of the manifest's", task, name, weights)
 	}
 }
@@ -430,7 +431,7 @@ const timeSlack = 0.001
 
 // blobEnds are where the blobs of a shard end, as its pages were met.
 type blobEnds struct {
-	r     *table.Reader[Tuple]
+	r     *table.Reader[shards.Tuple]
 	rows  int64 // of the row group, still to come
 	next  map[string][]int64
 	group int
@@ -461,9 +462,9 @@ func (b *blobEnds) take(leaf string) int64 {
 }
 
 // places checks that the index points at the very bytes of each blob.
-func (c *check) places(ends *blobEnds, x *IndexRow) {
+func (c *check) places(ends *blobEnds, x *shards.IndexRow) {
 	ends.row()
-	same := func(leaf, what string, p Place, blob table.Blob) {
+	same := func(leaf, what string, p shards.Place, blob table.Blob) {
 		end := int64(0)
 		if blob.Bytes != nil {
 			end = ends.take(leaf + ".bytes")

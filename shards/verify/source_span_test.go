@@ -1,10 +1,11 @@
-package shards
+package verify
 
 import (
 	"math"
 	"testing"
 
 	"micodata/internal/ffmpeg"
+	"micodata/shards"
 )
 
 // texture is frame n of a picture that moves.
@@ -37,7 +38,7 @@ func TestGrayTuplesAreNotTheirSources(t *testing.T) {
 		for i := range n {
 			clip.times, clip.thumbs = append(clip.times, float64(i)/fps), append(clip.thumbs, test.frame(i))
 		}
-		s := newSpan(&Tuple{End: n / fps, FPS: fps}, clip, []still{{"image", 10 / fps, test.still}})
+		s := newSpan(&shards.Tuple{End: n / fps, FPS: fps}, clip, []still{{"image", 10 / fps, test.still}})
 		for i := range n + reach {
 			g := texture(i)
 			s.takeFrame(float64(i)/fps, g[:])

@@ -1,4 +1,4 @@
-package shards
+package verify
 
 import (
 	"bytes"
@@ -18,6 +18,7 @@ import (
 	"micodata/dataset"
 	"micodata/internal/ffmpeg"
 	"micodata/internal/nut"
+	"micodata/shards"
 	"micodata/storage"
 )
 
@@ -48,7 +49,7 @@ func (e *brokenMedia) Unwrap() error { return e.err }
 const soundRate = 8000
 
 // decode decodes a tuple's video and audio, all of what it has of them.
-func (v *verifier) decode(ctx context.Context, t *Tuple) (*clipMedia, error) {
+func (v *verifier) decode(ctx context.Context, t *shards.Tuple) (*clipMedia, error) {
 	dir, err := os.MkdirTemp(v.TempDir, "micodata-verify-*")
 	if err != nil {
 		return nil, &storage.Error{Op: "create a folder in", Path: cmp.Or(v.TempDir, os.TempDir()), Err: err}

@@ -1,4 +1,4 @@
-package shards
+package verify
 
 import (
 	"cmp"
@@ -18,11 +18,12 @@ import (
 	"micodata/internal/ffmpeg"
 	"micodata/internal/hash64"
 	"micodata/internal/table"
+	"micodata/shards"
 	"micodata/storage"
 )
 
-// VerifyEnv is what [Verify] works with.
-type VerifyEnv struct {
+// Env is what [Set] works with.
+type Env struct {
 	Out   storage.Store
 	Tools ffmpeg.Tools
 	// Sample is the share of tuples whose media are decoded, 0..1; one of every
@@ -64,8 +65,8 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s: %s: %s", where, p.Promise, p.Detail)
 }
 
-// VerifyReport is what [Verify] found.
-type VerifyReport struct {
+// Report is what [Set] found.
+type Report struct {
 	Shards  int          `json:"shards"`
 	Tuples  int64        `json:"tuples"`
 	Sampled int64        `json:"sampled"`
@@ -76,34 +77,35 @@ type VerifyReport struct {
 	Found    int       `json:"found"`
 }
 
-// Verify checks a finished set: every file against the manifest, every row
+// Set checks a finished set: every file against the manifest, every row
 // against the index, and the media of a sample of rows against each other. An
 // error means that the set could not be checked; what is wrong with it is in
-// the report. A set without a manifest is an error that wraps [fs.ErrNotExist].
-func Verify(ctx context.Context, env VerifyEnv) (VerifyReport, error) {
+// the report. Errors: those of [shards.ReadManifest], a set that is not finished among
+// them; a [*storage.Error]; the context's.
+func Set(ctx context.Context, env Env) (Report, error) {
 	if env.Workers <= 0 {
 		env.Workers = 2
 	}
 	if env.MaxProblems <= 0 {
 		env.MaxProblems = 1000
 	}
-	m, err := ReadManifest(ctx, env.Out)
+	m, err := shards.ReadManifest(ctx, env.Out)
 	if err != nil {
-		return VerifyReport{}, err
+		return Report{}, err
 	}
-	excluded, err := ReadExcluded(ctx, env.Out)
+	excluded, err := shards.ReadExcluded(ctx, env.Out)
 	if err != nil {
-		return VerifyReport{}, err
+		return Report{}, err
 	}
-	v := &verifier{VerifyEnv: env, manifest: m, schema: NewTupleSchema(m.AudioRate), sources: sources{dataset: env.Dataset, tempDir: env.TempDir},
+	v := &verifier{Env: env, manifest: m, schema: shards.NewTupleSchema(m.AudioRate), sources: sources{dataset: env.Dataset, tempDir: env.TempDir},
 		excluded: excluded}
-	if v.filter, err = ParseFilter(m.Settings.Where); err != nil {
-		v.fileProblem(ManifestName, "manifest", "its settings' %v", err)
-		v.filter = &Filter{}
+	if v.filter, err = shards.ParseFilter(m.Settings.Where); err != nil {
+		v.fileProblem(shards.ManifestName, "manifest", "its settings' %v", err)
+		v.filter = &shards.Filter{}
 	}
 	for _, step := range []func(context.Context) error{v.files, v.shards, v.uniqueKeys, v.counts} {
 		if err := step(ctx); err != nil {
-			return VerifyReport{}, err
+			return Report{}, err
 		}
 	}
 	slices.SortStableFunc(v.report.Problems, func(a, b Problem) int {
@@ -115,16 +117,16 @@ func Verify(ctx context.Context, env VerifyEnv) (VerifyReport, error) {
 
 // verifier holds what the checks of one set share.
 type verifier struct {
-	VerifyEnv
-	manifest *Manifest
-	schema   *table.Schema[Tuple]
+	Env
+	manifest *shards.Manifest
+	schema   *table.Schema[shards.Tuple]
 	sources  sources
-	excluded Exclusion
-	filter   *Filter // the settings' where
-	index    tally   // of the index's rows
+	excluded shards.Exclusion
+	filter   *shards.Filter // the settings' where
+	index    tally          // of the index's rows
 
 	mu     sync.Mutex
-	report VerifyReport
+	report Report
 	hashes []uint64 // of all keys
 	done   int
 }
@@ -166,7 +168,7 @@ func (v *verifier) files(ctx context.Context) error {
 	}
 	for _, name := range m.Beside() {
 		if _, err := v.Out.Stat(ctx, name); errors.Is(err, fs.ErrNotExist) {
-			v.fileProblem(name, "manifest", "the file is missing (%s)", Remedy)
+			v.fileProblem(name, "manifest", "the file is missing (%s)", shards.Remedy)
 		} else if err != nil {
 			return err
 		}
@@ -177,7 +179,7 @@ func (v *verifier) files(ctx context.Context) error {
 
 // file checks size and checksum, and tells whether the file is the one that was
 // written.
-func (v *verifier) file(ctx context.Context, want File) (bool, error) {
+func (v *verifier) file(ctx context.Context, want shards.File) (bool, error) {
 	o, err := v.Out.Open(ctx, want.Name)
 	if errors.Is(err, fs.ErrNotExist) {
 		v.fileProblem(want.Name, "manifest", "the file is missing")
@@ -258,7 +260,7 @@ func (v *verifier) uniqueKeys(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		err = eachRow(o, v.schema, table.ReaderOptions{Columns: []string{"key"}}, func(row int64, t *Tuple) error {
+		err = eachRow(o, v.schema, table.ReaderOptions{Columns: []string{"key"}}, func(row int64, t *shards.Tuple) error {
 			if !twice[hash64.Of(t.Key)] || ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -283,9 +285,9 @@ func (v *verifier) sampled(key string) bool {
 
 // split checks that a source is where its hash puts it. In a set with train
 // alone, everything is.
-func (v *verifier) split(s Shard, sourceID string) bool {
+func (v *verifier) split(s shards.Shard, sourceID string) bool {
 	if len(v.manifest.Splits) == 1 {
-		return s.Split == Train
+		return s.Split == shards.Train
 	}
 	return s.Split == v.manifest.Settings.Splits.Of(sourceID)
 }
@@ -314,6 +316,6 @@ func (v *verifier) frames() int { return v.manifest.Stages[dataset.StageExtract]
 
 // isMissing tells whether the status of a tuple names a stage that ends with the
 // modality. Maps of frames have entries of their own: see [dataset.FrameError].
-func isMissing(t *Tuple, modality string) bool {
+func isMissing(t *shards.Tuple, modality string) bool {
 	return slices.ContainsFunc(t.Status, func(e dataset.StageError) bool { return path.Base(e.Stage) == modality })
 }

@@ -1,144 +1,35 @@
-package shards
+package verify
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"micodata/dataset"
 	"micodata/internal/testmedia"
+	"micodata/shards"
 	"micodata/shards/testset"
 	"micodata/storage"
 )
-
-var built struct {
-	sync.Once
-	dir  string
-	said []byte
-	err  error
-}
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	os.RemoveAll(built.dir)
-	os.Exit(code)
-}
-
-// micodata builds the command and runs it in dir.
-func micodata(t *testing.T, dir string, args ...string) {
-	t.Helper()
-	cmd := command(t, dir, args...)
-	if said, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", args, err, said)
-	}
-}
-
-// verifyByCommand is the command's report on a set, all of whose tuples it decodes.
-// The command is built without the race detector, which makes comparing pictures
-// several times as slow; other tests verify in this process.
-func verifyByCommand(t *testing.T, dir, set string) (r VerifyReport) {
-	t.Helper()
-	out, err := command(t, dir, "verify", set, "--sample", "1", "--json").Output()
-	var failed *exec.ExitError
-	if err != nil && (!errors.As(err, &failed) || failed.ExitCode() != 1) {
-		t.Fatalf("verify %s: %v", set, err)
-	}
-	if err := json.Unmarshal(out, &r); err != nil {
-		t.Fatalf("verify %s: %v: %s", set, err, out)
-	}
-	return r
-}
-
-func command(t *testing.T, dir string, args ...string) *exec.Cmd {
-	t.Helper()
-	built.Do(func() {
-		if built.dir, built.err = os.MkdirTemp("", "micodata-shards-*"); built.err == nil {
-			built.said, built.err = exec.Command("go", "build", "-o", filepath.Join(built.dir, "micodata"), "micodata/cmd/micodata").CombinedOutput()
-		}
-	})
-	if built.err != nil {
-		t.Fatalf("build micodata: %v: %s", built.err, built.said)
-	}
-	cmd := exec.Command(filepath.Join(built.dir, "micodata"), args...)
-	cmd.Dir = dir
-	return cmd
-}
-
-// listed is a source with its spans, as a table gives it.
-type listed struct {
-	VideoID string     `json:"video_id"`
-	URL     string     `json:"url"`
-	Clip    []clipSpan `json:"clip"`
-}
-
-type clipSpan struct {
-	ID   string    `json:"clip_id"`
-	Span [2]string `json:"span"`
-}
-
-// list writes sources and their spans in seconds into a table.
-func list(t *testing.T, path string, spans map[string][][2]float64) {
-	t.Helper()
-	var lines []byte
-	clock := func(s float64) string { return fmt.Sprintf("00:00:%09.6f", s) }
-	for _, name := range slices.Sorted(maps.Keys(spans)) {
-		l := listed{VideoID: filepath.Base(filepath.Dir(name)) + "-" + filepath.Base(name), URL: name}
-		for i, s := range spans[name] {
-			l.Clip = append(l.Clip, clipSpan{fmt.Sprintf("%s.%d", l.VideoID, i), [2]string{clock(s[0]), clock(s[1])}})
-		}
-		line, err := json.Marshal(l)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines = append(append(lines, line...), '\n')
-	}
-	if err := os.WriteFile(path, lines, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func folder(t *testing.T, dir string) storage.Store {
-	t.Helper()
-	s, err := storage.NewLocal(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func place(t *testing.T, from, to string) string {
-	t.Helper()
-	data, err := os.ReadFile(from)
-	if err == nil {
-		err = os.WriteFile(to, data, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return to
-}
 
 // lieOf is a tuple that agrees with itself and not with its source.
 type lieOf struct {
 	name     string
 	promises []string // that are broken, and no others
 	// change makes the lie of t; later is the clip cut a frame later.
-	change func(later, t *Tuple)
+	change func(later, t *shards.Tuple)
 }
 
 // frame25 is how long a frame of these sources lasts.
 const frame25 = 1. / 25
 
 // frameLater makes t the tuple of the clip that was cut a frame later.
-func frameLater(later, t *Tuple) {
+func frameLater(later, t *shards.Tuple) {
 	own := *t
 	*t = *later
 	t.Key, t.ClipID, t.Start, t.End, t.Duration = own.Key, own.ClipID, own.Start, own.End, own.Duration
@@ -146,9 +37,9 @@ func frameLater(later, t *Tuple) {
 }
 
 var lies = []lieOf{
-	{"nothing", nil, func(*Tuple, *Tuple) {}},
+	{"nothing", nil, func(*shards.Tuple, *shards.Tuple) {}},
 	{"cut a frame late", []string{"audio", "frames", "image", "video"}, frameLater},
-	{"start a frame late", []string{"audio", "frames", "image", "video"}, func(_, t *Tuple) {
+	{"start a frame late", []string{"audio", "frames", "image", "video"}, func(_, t *shards.Tuple) {
 		t.Start, t.End = t.Start+frame25, t.End+frame25
 		t.Duration = t.End - t.Start
 		t.Subtitles = slices.Clone(t.Subtitles)
@@ -156,20 +47,20 @@ var lies = []lieOf{
 			t.Subtitles[i].Start, t.Subtitles[i].End = max(0, t.Subtitles[i].Start-frame25), t.Subtitles[i].End-frame25
 		}
 	}},
-	{"picture a frame late", []string{"audio sync", "frames", "image", "video"}, func(later, t *Tuple) {
+	{"picture a frame late", []string{"audio sync", "frames", "image", "video"}, func(later, t *shards.Tuple) {
 		audio := t.Audio
 		frameLater(later, t)
 		t.Audio = audio
 	}},
-	{"cues 0.3 s late", []string{"subtitles"}, func(_, t *Tuple) {
+	{"cues 0.3 s late", []string{"subtitles"}, func(_, t *shards.Tuple) {
 		t.Subtitles = slices.Clone(t.Subtitles)
 		t.Subtitles[0].Start, t.Subtitles[0].End = t.Subtitles[0].Start+0.3, t.Subtitles[0].End+0.3
 	}},
-	{"a cue lost", []string{"subtitles"}, func(_, t *Tuple) { t.Subtitles = t.Subtitles[1:] }},
-	{"a cue too many", []string{"subtitles"}, func(_, t *Tuple) {
+	{"a cue lost", []string{"subtitles"}, func(_, t *shards.Tuple) { t.Subtitles = t.Subtitles[1:] }},
+	{"a cue too many", []string{"subtitles"}, func(_, t *shards.Tuple) {
 		t.Subtitles = append(slices.Clone(t.Subtitles), dataset.Cue{Start: 0.1, End: 0.2, Text: "x", Lang: t.Subtitles[0].Lang})
 	}},
-	{"another text", []string{"subtitles"}, func(_, t *Tuple) {
+	{"another text", []string{"subtitles"}, func(_, t *shards.Tuple) {
 		t.Subtitles = slices.Clone(t.Subtitles)
 		t.Subtitles[0].Text = "other"
 	}},
@@ -218,8 +109,8 @@ func findLies(t *testing.T, without ...string) {
 	micodata(t, dir, "run", "list.jsonl", "-o", "set", "--labels", "", "--frames", "2", "--clip-mode", mode)
 	set := folder(t, filepath.Join(dir, "set"))
 	told := map[int][]string{} // promises by the row that breaks them
-	rewrite(t, set, func(rows []*Tuple) []*Tuple {
-		changed := make([]*Tuple, len(rows))
+	rewrite(t, set, func(rows []*shards.Tuple) []*shards.Tuple {
+		changed := make([]*shards.Tuple, len(rows))
 		for i, r := range rows {
 			row := *r
 			changed[i] = &row
@@ -272,7 +163,7 @@ func TestVerifyFindsSources(t *testing.T) {
 	}{
 		{"there", func(*testing.T) {}, nil, SourceReport{Compared: all}},
 		{"remote", func(t *testing.T) {
-			rewrite(t, set, func(rows []*Tuple) []*Tuple {
+			rewrite(t, set, func(rows []*shards.Tuple) []*shards.Tuple {
 				for _, r := range rows {
 					r.SourceURI = "https://example.org/vfr.mp4"
 				}
@@ -281,7 +172,7 @@ func TestVerifyFindsSources(t *testing.T) {
 		}, nil, SourceReport{NotCompared: map[string]int64{SourceRemote: all}}},
 		{"remote, held by the dataset", func(*testing.T) {}, held, SourceReport{Compared: all}},
 		{"changed", func(t *testing.T) {
-			rewrite(t, set, func([]*Tuple) []*Tuple { return good })
+			rewrite(t, set, func([]*shards.Tuple) []*shards.Tuple { return good })
 			f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 			if err == nil {
 				_, err = f.WriteString("x")
@@ -305,11 +196,11 @@ func TestVerifyFindsSources(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.change(t)
-			r, err := Verify(t.Context(), VerifyEnv{Out: set, Tools: tools(t), Sample: 1, Dataset: c.dataset})
+			r, err := Set(t.Context(), Env{Out: set, Tools: tools(t), Sample: 1, Dataset: c.dataset})
 			if err != nil || len(r.Problems) > 0 || fmt.Sprint(r.Sources) != fmt.Sprint(c.want) {
 				t.Errorf("%+v, %v; want %+v", r, err, c.want)
 			}
-			r, err = Verify(t.Context(), VerifyEnv{Out: set, Tools: tools(t), Sample: 1, Dataset: c.dataset, WithoutSources: true})
+			r, err = Set(t.Context(), Env{Out: set, Tools: tools(t), Sample: 1, Dataset: c.dataset, WithoutSources: true})
 			if err != nil || len(r.Problems) > 0 || fmt.Sprint(r.Sources) != fmt.Sprint(SourceReport{}) {
 				t.Errorf("without sources: %+v, %v", r, err)
 			}
@@ -355,7 +246,7 @@ func TestVerifyAgainstOddSources(t *testing.T) {
 	for _, name := range []string{"vfr", "rotation_90", "interlaced_h264", "start_5s", "edit_list", "video_late"} {
 		put("few", testmedia.File(t, name))
 	}
-	samples, err := filepath.Glob("../testdata/media/*.mp4")
+	samples, err := filepath.Glob("../../testdata/media/*.mp4")
 	if err != nil || len(samples) == 0 {
 		t.Fatal(err)
 	}
@@ -409,19 +300,19 @@ func TestVerifyAgainstOddSources(t *testing.T) {
 func TestVerifyFindsNeighboursOfAScene(t *testing.T) {
 	swap := map[string]struct {
 		promises []string
-		change   func(other, t *Tuple)
+		change   func(other, t *shards.Tuple)
 	}{
-		"image": {[]string{"image"}, func(other, t *Tuple) {
+		"image": {[]string{"image"}, func(other, t *shards.Tuple) {
 			t.Image.Bytes, t.ImageTime, t.Sharpness, t.Brightness = other.Image.Bytes, other.ImageTime, other.Sharpness, other.Brightness
 		}},
-		"frames": {[]string{"frames"}, func(other, t *Tuple) {
+		"frames": {[]string{"frames"}, func(other, t *shards.Tuple) {
 			t.Frames = slices.Clone(t.Frames)
 			for i := range t.Frames {
 				t.Frames[i].Time, t.Frames[i].Image.Bytes = other.Frames[i].Time, other.Frames[i].Image.Bytes
 			}
 		}},
-		"video": {[]string{"video"}, func(other, t *Tuple) { t.Video.Bytes = other.Video.Bytes }},
-		"all": {[]string{"image", "frames", "video"}, func(other, t *Tuple) {
+		"video": {[]string{"video"}, func(other, t *shards.Tuple) { t.Video.Bytes = other.Video.Bytes }},
+		"all": {[]string{"image", "frames", "video"}, func(other, t *shards.Tuple) {
 			own := *t
 			*t = *other
 			t.Key, t.ClipID, t.Start, t.End, t.Duration = own.Key, own.ClipID, own.Start, own.End, own.Duration
@@ -434,23 +325,23 @@ func TestVerifyFindsNeighboursOfAScene(t *testing.T) {
 	}
 	for _, mode := range []string{"encode", "none"} {
 		dir := t.TempDir()
-		film, err := filepath.Abs("../testdata/media/sintel_a.mp4")
+		film, err := filepath.Abs("../../testdata/media/sintel_a.mp4")
 		if err != nil {
 			t.Fatal(err)
 		}
 		list(t, filepath.Join(dir, "list.jsonl"), map[string][][2]float64{place(t, film, filepath.Join(dir, "film.mp4")): {{14, 15}, {15, 16}}})
 		micodata(t, dir, "run", "list.jsonl", "-o", "set", "--labels", "", "--clip-mode", mode)
 		set := folder(t, filepath.Join(dir, "set"))
-		var good []*Tuple
-		rewrite(t, set, func(rows []*Tuple) []*Tuple { good = rows; return rows })
+		var good []*shards.Tuple
+		rewrite(t, set, func(rows []*shards.Tuple) []*shards.Tuple { good = rows; return rows })
 		for name, c := range swap {
 			if mode == "none" && name == "video" {
 				continue
 			}
-			rewrite(t, set, func([]*Tuple) []*Tuple {
+			rewrite(t, set, func([]*shards.Tuple) []*shards.Tuple {
 				changed := *good[0]
 				c.change(good[1], &changed)
-				return []*Tuple{&changed, good[1]}
+				return []*shards.Tuple{&changed, good[1]}
 			})
 			found := map[string]bool{}
 			for _, p := range verify(t, set).Problems {

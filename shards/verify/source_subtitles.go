@@ -1,4 +1,4 @@
-package shards
+package verify
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"micodata/internal/ffmpeg"
 	"micodata/internal/sidecar"
 	"micodata/internal/subtitle"
+	"micodata/shards"
 )
 
 // textTracks reads a source's subtitles: the files beside it, then the tracks
@@ -105,7 +106,7 @@ func readText(path string, limit int64) ([]byte, error) {
 // subtitleProblems compares a tuple's subtitles with those of its source. Those
 // of a language that the source has no subtitles of came from a file that is no
 // longer beside it, and nothing is said of them.
-func subtitleProblems(t *Tuple, tracks []subtitle.Track) []difference {
+func subtitleProblems(t *shards.Tuple, tracks []subtitle.Track) []difference {
 	has := func(lang string) bool {
 		return slices.ContainsFunc(tracks, func(k subtitle.Track) bool { return k.Lang == lang })
 	}

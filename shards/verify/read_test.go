@@ -1,13 +1,15 @@
-package shards
+package verify
 
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 
+	"micodata/shards"
 	"micodata/shards/testset"
 	"micodata/storage"
 )
@@ -46,12 +48,13 @@ func (o *watchedObject) ReadAt(p []byte, off int64) (int, error) {
 // A shard is read once, but for its scalar columns, and the index twice, however
 // many shards there are.
 func TestVerifyReadsOnce(t *testing.T) {
+	const footerBytes = 48 << 10 // of a file, at most
 	env := newEnv(t, testset.Parts(t))
 	env.ShardBytes, env.RowGroupBytes = 1<<20, 300<<10
 	write(t, env)
-	for _, name := range []string{"data/", IndexName} {
+	for _, name := range []string{"data/", shards.IndexName} {
 		w := &watched{Store: env.Out, name: name}
-		r, err := Verify(t.Context(), VerifyEnv{Out: w, Tools: tools(t)})
+		r, err := Set(t.Context(), Env{Out: w, Tools: tools(t)})
 		if err != nil || len(r.Problems) > 0 || r.Shards < 2 {
 			t.Fatalf("%+v, %v", r, err)
 		}
@@ -62,10 +65,10 @@ func TestVerifyReadsOnce(t *testing.T) {
 			}
 		}
 		footers := int64(r.Shards) * footerBytes
-		if most := map[string]int64{"data/": size*5/4 + 2*footers, IndexName: 2*size + footerBytes}[name]; w.read.Load() > most {
+		if most := map[string]int64{"data/": size*5/4 + 2*footers, shards.IndexName: 2*size + footerBytes}[name]; w.read.Load() > most {
 			t.Errorf("%s: %d bytes were read of %d", name, w.read.Load(), size)
 		}
-		if name == IndexName && w.opens.Load() > 2 {
+		if name == shards.IndexName && w.opens.Load() > 2 {
 			t.Errorf("the index was opened %d times", w.opens.Load())
 		}
 	}
@@ -76,23 +79,35 @@ func TestVerifyReadsOnce(t *testing.T) {
 func TestVerifyTellsTheStoragesFaults(t *testing.T) {
 	env := newEnv(t, testset.Parts(t)[:1])
 	write(t, env)
-	rewrite(t, env.Out, func(r []*Tuple) []*Tuple { return append(r, r[0]) }) // so that keys are compared at the end
+	rewrite(t, env.Out, func(r []*shards.Tuple) []*shards.Tuple { return append(r, r[0]) }) // so that keys are compared at the end
 	whole := &watched{Store: env.Out, name: "data/"}
 	verify(t, whole)
 	all := whole.read.Load()
 	for _, left := range []int64{1, all / 50, all / 2, all * 9 / 10, all - 100} {
 		w := &watched{Store: env.Out, name: "data/", left: left}
-		r, err := Verify(t.Context(), VerifyEnv{Out: w, Tools: tools(t), Sample: 1})
+		r, err := Set(t.Context(), Env{Out: w, Tools: tools(t), Sample: 1})
 		if own := new(storage.Error); !errors.As(err, &own) {
 			t.Errorf("reads fail after %d bytes of %d: %+v, %v", left, all, r, err)
 		}
 	}
-	if _, err := Verify(t.Context(), VerifyEnv{Out: &watched{Store: env.Out, name: IndexName, left: 1}, Tools: tools(t)}); !errors.Is(err, syscall.EIO) {
+	if _, err := Set(t.Context(), Env{Out: &watched{Store: env.Out, name: shards.IndexName, left: 1}, Tools: tools(t)}); !errors.Is(err, syscall.EIO) {
 		t.Errorf("the index cannot be read: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	env2 := VerifyEnv{Out: env.Out, Tools: tools(t), Progress: func(int, int) { cancel() }}
-	if r, err := Verify(ctx, env2); !errors.Is(err, context.Canceled) {
+	env2 := Env{Out: env.Out, Tools: tools(t), Progress: func(int, int) { cancel() }}
+	if r, err := Set(ctx, env2); !errors.Is(err, context.Canceled) {
 		t.Errorf("cut short: %+v, %v", r, err)
+	}
+}
+
+// Where temporary files cannot be, the storage is to blame.
+func TestNoRoomForTemporaryFiles(t *testing.T) {
+	env := newEnv(t, testset.Parts(t))
+	write(t, env)
+	nowhere := filepath.Join(t.TempDir(), "nowhere")
+	_, err := Set(t.Context(), Env{Out: env.Out, Tools: tools(t), TempDir: nowhere})
+	var failed *storage.Error
+	if !errors.As(err, &failed) || !strings.HasPrefix(failed.Path, nowhere) {
+		t.Errorf("err = %v", err)
 	}
 }

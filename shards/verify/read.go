@@ -1,4 +1,4 @@
-package shards
+package verify
 
 import (
 	"cmp"
@@ -10,6 +10,7 @@ import (
 	"io/fs"
 
 	"micodata/internal/table"
+	"micodata/shards"
 	"micodata/storage"
 )
 
@@ -67,12 +68,12 @@ func (h *hashed) finish(ctx context.Context) (string, error) {
 type indexRows struct {
 	v      *verifier
 	object storage.Object
-	r      *table.Reader[IndexRow] // nil if there is no more to read
+	r      *table.Reader[shards.IndexRow] // nil if there is no more to read
 }
 
 func (v *verifier) openIndex(ctx context.Context) (*indexRows, error) {
 	x := &indexRows{v: v}
-	o, err := v.Out.Open(ctx, IndexName)
+	o, err := v.Out.Open(ctx, shards.IndexName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return x, nil // has its problem already
 	}
@@ -80,18 +81,18 @@ func (v *verifier) openIndex(ctx context.Context) (*indexRows, error) {
 		return nil, err
 	}
 	x.object = o
-	if x.r, err = IndexSchema.NewReader(o, table.ReaderOptions{}); err != nil {
+	if x.r, err = shards.IndexSchema.NewReader(o, table.ReaderOptions{}); err != nil {
 		x.r = nil
 		if fault := storage.Fault(ctx, err); fault != nil {
 			return nil, errors.Join(fault, o.Close())
 		}
-		v.fileProblem(IndexName, "index", "%v", err)
+		v.fileProblem(shards.IndexName, "index", "%v", err)
 	}
 	return x, nil
 }
 
 // next is the rows of the next shard, as many as there are.
-func (x *indexRows) next(ctx context.Context, s Shard) (rows []*IndexRow, err error) {
+func (x *indexRows) next(ctx context.Context, s shards.Shard) (rows []*shards.IndexRow, err error) {
 	for x.r != nil && int64(len(rows)) < s.Rows {
 		row, err := x.r.Next()
 		if err == nil {
@@ -102,7 +103,7 @@ func (x *indexRows) next(ctx context.Context, s Shard) (rows []*IndexRow, err er
 		if fault := storage.Fault(ctx, err); fault != nil {
 			return nil, fault
 		}
-		x.v.fileProblem(IndexName, "index", "rows of %s: %v", s.Name, err)
+		x.v.fileProblem(shards.IndexName, "index", "rows of %s: %v", s.Name, err)
 		x.r = nil
 	}
 	return rows, ctx.Err()
@@ -121,9 +122,9 @@ func (x *indexRows) end(ctx context.Context) error {
 		if fault := storage.Fault(ctx, err); fault != nil {
 			return fault
 		}
-		x.v.fileProblem(IndexName, "index", "%v", err)
+		x.v.fileProblem(shards.IndexName, "index", "%v", err)
 	default:
-		x.v.fileProblem(IndexName, "index", "has a row of no shard, of key %s", row.Key)
+		x.v.fileProblem(shards.IndexName, "index", "has a row of no shard, of key %s", row.Key)
 	}
 	return nil
 }

@@ -1,9 +1,11 @@
-package shards
+package verify
 
 import (
 	"fmt"
 	"math"
 	"slices"
+
+	"micodata/shards"
 )
 
 // A span is the comparison of a tuple with the stretch of its source. Frames of
@@ -31,7 +33,7 @@ type span struct {
 // times each is a tick later.
 const sourceSlack = 0.0001
 
-func newSpan(t *Tuple, clip *clipMedia, stills []still) *span {
+func newSpan(t *shards.Tuple, clip *clipMedia, stills []still) *span {
 	s := &span{start: t.Start, end: t.End, fps: t.FPS, clip: clip, isSilent: isMissing(t, "audio"), pictures: map[int][]*picture{}}
 	s.sound.samples = make([]float32, len(clip.stored))
 	for i := range clip.thumbs {

@@ -1,4 +1,4 @@
-package shards
+package verify
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 
 	"micodata/internal/measure"
 	"micodata/internal/table"
+	"micodata/shards"
 )
 
 // still is a stored picture that shows a moment of the clip.
@@ -50,10 +51,10 @@ func (c *check) stills() (out []still) {
 			out = append(out, still{"frames", f.Time, shrinkLuma(luma)})
 		}
 	}
-	if t.flat() && depths.least < depths.most {
+	if isFlat(t) && depths.least < depths.most {
 		c.problem("depth", "its maps are from %d to %d, and depth_meta from %v to %v", depths.least, depths.most, t.DepthMeta.Min, t.DepthMeta.Max)
 	}
-	if !t.flat() && !depths.used() {
+	if !isFlat(t) && !depths.used() {
 		c.problem("depth", "its maps are from %d to %d: 0 is to be the nearest of them all, 65535 the farthest", depths.least, depths.most)
 	}
 	return out
@@ -81,8 +82,8 @@ func (c *check) picture(what string, img, depth, normal table.Blob, depths *leve
 	return luma
 }
 
-// flat tells whether the depth maps have but one value.
-func (t *Tuple) flat() bool { return t.DepthMeta != nil && t.DepthMeta.Min == t.DepthMeta.Max }
+// isFlat tells whether the depth maps have but one value.
+func isFlat(t *shards.Tuple) bool { return t.DepthMeta != nil && t.DepthMeta.Min == t.DepthMeta.Max }
 
 func decodeJPEG(data []byte) (*image.YCbCr, error) {
 	cfg, err := jpeg.DecodeConfig(bytes.NewReader(data))
