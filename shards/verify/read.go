@@ -134,3 +134,24 @@ func (x *indexRows) close() {
 		_ = x.object.Close() // it was only read
 	}
 }
+
+// eachRow reads a shard row by row.
+func eachRow(o storage.Object, schema *table.Schema[shards.Tuple], opts table.ReaderOptions, each func(row int64, t *shards.Tuple) error) error {
+	r, err := schema.NewReader(o, opts)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for row := int64(0); ; row++ {
+		t, err := r.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := each(row, t); err != nil {
+			return err
+		}
+	}
+}
