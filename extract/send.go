@@ -266,7 +266,9 @@ func (p *pass) separateSound(ctx context.Context, c *clip) error {
 	start := sampleAt(p.sound.rate, c.row.Start)
 	samples := sampleAt(p.sound.rate, c.row.End-c.row.Start)
 	data := p.sound.slice(start, start+samples)
-	c.row.Silence = measure.Silence(data, p.sound.rate, p.sound.channels)
+	silence := measure.NewSilence(p.sound.rate, p.sound.channels)
+	_, _ = silence.Write(data) // it never fails
+	c.row.Silence = silence.Share()
 	var err error
 	c.row.Audio.Bytes, err = encodeSound(ctx, p.env.Tools, p.env.TempDir, p.job.settings.AudioFormat, data, p.sound.rate, p.sound.channels)
 	c.row.AudioRate, c.row.AudioChannels = int32(p.sound.rate), int32(p.sound.channels)

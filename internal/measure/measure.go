@@ -90,29 +90,60 @@ func (m *Motion) Mean() float64 {
 // of a quiet room in usual recordings, above dither.
 var silenceFloor = math.Pow(10, -50./10) * 32768 * 32768
 
-// Silence is the share of 10 ms windows of little-endian 16-bit PCM, interleaved,
-// whose root mean square is below -50 dBFS; 1 without sound. A last window that
-// is not full is left out unless it is the only one.
-func Silence(pcm []byte, rate, channels int) float64 {
-	window := max(1, rate/100) * channels * 2
-	silent, windows := 0, 0
-	for len(pcm) >= window || windows == 0 && len(pcm) >= 2 {
-		n := min(window, len(pcm)&^1)
-		var squares float64
-		for i := 0; i < n; i += 2 {
-			v := float64(int16(binary.LittleEndian.Uint16(pcm[i:])))
-			squares += v * v
-		}
-		if squares/float64(n/2) < silenceFloor {
-			silent++
-		}
-		windows++
-		pcm = pcm[n:]
+// Silence tells how much of a sound is silent, as its samples are written to it.
+type Silence struct {
+	window          int // samples, of all channels
+	half            []byte
+	samples         int // of the open window
+	squares         float64
+	silent, windows int
+}
+
+// NewSilence is for little-endian 16-bit PCM, interleaved.
+func NewSilence(rate, channels int) *Silence {
+	return &Silence{window: max(1, rate/100) * max(1, channels)}
+}
+
+// Write takes what comes next, which may end within a sample; it never fails.
+func (s *Silence) Write(pcm []byte) (int, error) {
+	n := len(pcm)
+	if len(s.half) > 0 && n > 0 {
+		s.add(append(s.half, pcm[0]))
+		s.half, pcm = nil, pcm[1:]
 	}
-	if windows == 0 {
+	for ; len(pcm) >= 2; pcm = pcm[2:] {
+		s.add(pcm)
+	}
+	s.half = append(s.half, pcm...)
+	return n, nil
+}
+
+func (s *Silence) add(sample []byte) {
+	v := float64(int16(binary.LittleEndian.Uint16(sample)))
+	s.squares += v * v
+	if s.samples++; s.samples == s.window {
+		s.end()
+	}
+}
+
+func (s *Silence) end() {
+	if s.squares/float64(s.samples) < silenceFloor {
+		s.silent++
+	}
+	s.windows++
+	s.samples, s.squares = 0, 0
+}
+
+// Share is that of 10 ms windows whose root mean square is below -50 dBFS; 1 without
+// sound. A last window that is not full is left out unless it is the only one.
+func (s *Silence) Share() float64 {
+	if s.windows == 0 && s.samples > 0 {
+		s.end()
+	}
+	if s.windows == 0 {
 		return 1
 	}
-	return float64(silent) / float64(windows)
+	return float64(s.silent) / float64(s.windows)
 }
 
 // Perceptual hash: the picture is shrunk to side x side and the lowest freqs x

@@ -86,8 +86,16 @@ func TestSilence(t *testing.T) {
 		{tone(100, math.Pow(10, -50.5/20)), 1},
 		{tone(3, 0.5), 0}, // less than a window
 	} {
-		if got := measure.Silence(test.pcm, rate, 1); got != test.want {
-			t.Errorf("%d bytes: %g, want %g", len(test.pcm), got, test.want)
+		for _, piece := range []int{len(test.pcm), 1, 3, 7} { // within samples and windows
+			s := measure.NewSilence(rate, 1)
+			for data := test.pcm; len(data) > 0; data = data[min(piece, len(data)):] {
+				if n, err := s.Write(data[:min(piece, len(data))]); n != min(piece, len(data)) || err != nil {
+					t.Fatal(n, err)
+				}
+			}
+			if got := s.Share(); got != test.want {
+				t.Errorf("%d bytes by %d: %g, want %g", len(test.pcm), piece, got, test.want)
+			}
 		}
 	}
 }

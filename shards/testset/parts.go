@@ -27,6 +27,7 @@ func Parts(t testing.TB) []Part {
 	noDepth.Depth, noDepth.Meta, noDepth.Outcome = table.Blob{}, nil, dataset.Outcome{Status: dataset.Failed, Class: dataset.Labeler, Error: "NaN"}
 	mute := p[1].Rows[2].Clip
 	mute.Audio, mute.AudioRate, mute.AudioChannels = table.Blob{}, 0, 0
+	mute.Silence = 1
 	mute.Subtitles = nil
 	mute.Errors = []dataset.StageError{{Stage: "extract/audio", Class: dataset.Corrupt, Error: "no packet decodes"}}
 	return p

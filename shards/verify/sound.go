@@ -20,6 +20,9 @@ func (c *check) sound(m *clipMedia) {
 		if m.track != nil && !isMissing(t, "audio") && c.v.manifest.Settings.Keeps("audio") {
 			c.problem("audio", "is null, but the clip has sound")
 		}
+		if t.Silence != 1 && c.v.manifest.Settings.Keeps("audio") {
+			c.problem("silence", "is %v without a sound, which is 1", t.Silence)
+		}
 		return
 	}
 	rate := m.audio.Audio.SampleRate
@@ -38,6 +41,10 @@ func (c *check) sound(m *clipMedia) {
 	}
 	if want := math.Round(t.Duration * float64(rate)); math.Abs(float64(m.samples)-want) > 1 {
 		c.problem("audio", "%d samples; %v s at %d Hz are %v", m.samples, t.Duration, rate, want)
+	}
+	// It was measured before coding, which MP3 does not leave as it was.
+	if share := m.silence.Share(); m.audio.Codec != "mp3" && !near(t.Silence, share) {
+		c.problem("silence", "is %v, measured %v", t.Silence, share)
 	}
 	if m.video == nil {
 		return

@@ -17,6 +17,7 @@ import (
 
 	"micodata/dataset"
 	"micodata/internal/ffmpeg"
+	"micodata/internal/measure"
 	"micodata/internal/nut"
 	"micodata/shards"
 	"micodata/storage"
@@ -32,7 +33,8 @@ type clipMedia struct {
 	// Both at soundRate, mono.
 	heard, stored []float32
 	samples       int64 // of the column audio, a channel
-	front         bool  // moov stands before mdat
+	silence       *measure.Silence
+	front         bool // moov stands before mdat
 }
 
 // brokenMedia says that a blob does not decode.
@@ -172,7 +174,8 @@ func (v *verifier) decodeFiles(ctx context.Context, m *clipMedia, clip, sound st
 	read(heard, func(r io.Reader) (err error) { m.heard, err = readFloats(r); return err })
 	read(stored, func(r io.Reader) (err error) { m.stored, err = readFloats(r); return err })
 	read(samples, func(r io.Reader) error {
-		n, err := io.Copy(io.Discard, r)
+		m.silence = measure.NewSilence(m.audio.Audio.SampleRate, m.audio.Audio.Channels)
+		n, err := io.Copy(m.silence, r)
 		m.samples = n / 2 / int64(max(1, m.audio.Audio.Channels))
 		return err
 	})
@@ -248,6 +251,13 @@ func (c *check) video(m *clipMedia) {
 	}
 	if s.Video.Width != int(t.Width) || s.Video.Height != int(t.Height) {
 		c.problem("width and height", "the clip is %dx%d, the columns say %dx%d", s.Video.Width, s.Video.Height, t.Width, t.Height)
+	}
+	offset := 0.
+	if m.track != nil {
+		offset = 1000 * (m.track.Start - s.Start).Seconds()
+	}
+	if math.Abs(t.AudioOffsetMS-offset) > 1000*timeSlack {
+		c.problem("audio_offset_ms", "is %v, measured %v", t.AudioOffsetMS, offset)
 	}
 	n := len(m.times)
 	if n != int(t.FrameCount) {
