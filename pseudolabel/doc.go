@@ -3,8 +3,8 @@
 // Runtime runs (package gpu).
 //
 // JPEG pictures enter, PNG maps leave, as large as the picture and of its whole
-// field of view. A picture that can't be labelled is an error of its own beside
-// the others' maps, never the end of a call.
+// field of view, that name the picture (package origin). A picture that can't be
+// labelled is an error of its own beside the others' maps, never the end of a call.
 //
 // The depth maps of a clip's pictures have one range of values in common, so that
 // what the model gave can be read off each of them.

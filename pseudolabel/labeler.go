@@ -10,12 +10,13 @@ import (
 
 	"micodata/dataset"
 	"micodata/gpu"
+	"micodata/internal/origin"
 	"micodata/pseudolabel/card"
 )
 
 // arithmetic numbers this package's own share in the maps' bytes; raise it with
 // any change to them.
-const arithmetic = 2
+const arithmetic = 3
 
 // labeler is a [Geometer]: what all models have in common around what each
 // estimates.
@@ -110,7 +111,9 @@ func (l *labeler) Label(ctx context.Context, pictures []Picture) ([]Geometry, er
 		err = each(func(_ context.Context, _ *slot, i int) (err error) {
 			if m := &maps[i]; m.Err == nil {
 				m.DepthMin, m.DepthMax = near, far
-				m.Depth, err = depthMap(depths[i].depth, near, far)
+				if m.Depth, err = depthMap(depths[i].depth, near, far); err == nil {
+					m.Depth = origin.Mark(m.Depth, pictures[i].Data)
+				}
 			}
 			return err
 		})
@@ -170,7 +173,9 @@ func (l *labeler) picture(ctx context.Context, s *slot, p *Picture) (normals []b
 			return nil, d, err
 		}
 		normal.clamp(l.normal.Clamp)
-		normals, err = normalMap(normal, l.normal, pic.size)
+		if normals, err = normalMap(normal, l.normal, pic.size); err == nil {
+			normals = origin.Mark(normals, p.Data)
+		}
 	}
 	return normals, d, err
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"micodata/dataset"
+	"micodata/internal/origin"
 	"micodata/internal/table"
 	"micodata/storage"
 )
@@ -96,6 +97,7 @@ func TestRunOfFrames(t *testing.T) {
 		return depth, normal, files, c.calls
 	}
 	depth, normal, files, calls := run(0)
+	pictures, _ := rows(t, extracted(t), dataset.ClipSchema, dataset.StageExtract)
 	if !slices.Equal(calls, []int{0, 2, 4, 4}) {
 		t.Errorf("pictures labelled %v: want each picture of a clip once", calls)
 	}
@@ -110,6 +112,7 @@ func TestRunOfFrames(t *testing.T) {
 			}
 			continue
 		}
+		checkOrigins(t, pictures[i], d, n)
 		// The key frame's ramp is the nearest and the farthest: depth is 2 + 3 red.
 		if d.Status != dataset.OK || len(d.Frames) != 3 || d.Meta.Min > 2.1 || d.Meta.Max < 4.9 || d.Meta.Kind != "affine_invariant_depth" {
 			t.Errorf("%s: %s, %d frames, %+v", d.Key, d.Status, len(d.Frames), d.Meta)
@@ -144,6 +147,22 @@ func TestRunOfFrames(t *testing.T) {
 
 	if _, _, again, _ := run(2); !reflect.DeepEqual(again, files) { // fewer than a clip has
 		t.Error("with room for two pictures: other bytes")
+	}
+}
+
+// checkOrigins checks that each map names the picture that it was made of, and that the
+// key frame's are no frame's.
+func checkOrigins(t *testing.T, c *dataset.Clip, d *dataset.Depth, n *dataset.Normal) {
+	t.Helper()
+	if !origin.Is(d.Depth.Bytes, c.Image.Bytes) || !origin.Is(n.Normal.Bytes, c.Image.Bytes) {
+		t.Errorf("%s: maps of another picture", c.Key)
+	}
+	for k, f := range c.Frames {
+		for _, m := range [][]byte{d.Frames[k].Map.Bytes, n.Frames[k].Map.Bytes} {
+			if m != nil && (!origin.Is(m, f.Image.Bytes) || origin.Is(m, c.Image.Bytes)) {
+				t.Errorf("%s: frame %d has a map of another picture", c.Key, k)
+			}
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"micodata/dataset"
 	"micodata/internal/ffmpeg"
 	"micodata/internal/measure"
+	"micodata/internal/origin"
 	"micodata/internal/table"
 )
 
@@ -101,7 +102,7 @@ func encode(ctx context.Context, dir string, n, late int) (*Media, error) {
 	if err := p.Wait(); err != nil {
 		return nil, err
 	}
-	m := &Media{Depth: DepthPNG(Width, Height, n), Normal: NormalPNG(Width, Height, n)}
+	m := &Media{}
 	files := map[string]*[]byte{"clip.mp4": &m.Video, "clip.flac": &m.Audio, "image1.jpg": &m.Image, "image2.jpg": &m.Neighbour}
 	m.Frames = make([][]byte, Frames)
 	for i := range m.Frames {
@@ -113,6 +114,7 @@ func encode(ctx context.Context, dir string, n, late int) (*Media, error) {
 			return nil, err
 		}
 	}
+	m.Depth, m.Normal = origin.Mark(DepthPNG(Width, Height, n), m.Image), origin.Mark(NormalPNG(Width, Height, n), m.Image)
 	return m, nil
 }
 

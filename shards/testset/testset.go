@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"micodata/dataset"
+	"micodata/internal/origin"
 	"micodata/internal/table"
 	"micodata/storage"
 )
@@ -41,10 +42,10 @@ func NewRow(m *Media, key string, start float64) Row {
 
 // WithFrames adds the maps of its frames to a row.
 func WithFrames(r Row) Row {
-	for i := range r.Clip.Frames {
+	for i, f := range r.Clip.Frames {
 		path := func(name string) string { return fmt.Sprintf("%s.%02d.%s.png", r.Clip.Key, i, name) }
-		r.Depth.Frames = append(r.Depth.Frames, dataset.FrameMap{Map: table.Blob{Bytes: DepthPNG(Width, Height, i), Path: path("depth")}})
-		r.Normal.Frames = append(r.Normal.Frames, dataset.FrameMap{Map: table.Blob{Bytes: NormalPNG(Width, Height, i), Path: path("normal")}})
+		r.Depth.Frames = append(r.Depth.Frames, dataset.FrameMap{Map: table.Blob{Bytes: origin.Mark(DepthPNG(Width, Height, i), f.Image.Bytes), Path: path("depth")}})
+		r.Normal.Frames = append(r.Normal.Frames, dataset.FrameMap{Map: table.Blob{Bytes: origin.Mark(NormalPNG(Width, Height, i), f.Image.Bytes), Path: path("normal")}})
 	}
 	return r
 }

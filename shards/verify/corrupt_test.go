@@ -1,11 +1,15 @@
 package verify
 
 import (
+	"bytes"
+	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
 	"micodata/dataset"
+	"micodata/internal/origin"
 	"micodata/internal/table"
 	"micodata/shards"
 	"micodata/shards/testset"
@@ -70,7 +74,10 @@ var corruptions = []corruption{
 	{"hash of another picture", "phash", func(_ *testing.T, r *shards.Tuple) { r.PHash ^= 7 }},
 	{"motion", "motion: is 1.5", func(_ *testing.T, r *shards.Tuple) { r.Motion = 1.5 }},
 	{"silence", "silence: is NaN", func(_ *testing.T, r *shards.Tuple) { r.Silence = math.NaN() }},
-	{"offset of sound", "audio_offset_ms", func(_ *testing.T, r *shards.Tuple) { r.AudioOffsetMS = -1e9 }},
+	{"silence of another", "silence: is 0.25, measured 0", func(_ *testing.T, r *shards.Tuple) { r.Silence = 0.25 }},
+	{"no silence without sound", "silence: is 0 without a sound", func(_ *testing.T, r *shards.Tuple) { r.Audio = table.Blob{} }},
+	{"offset of sound", "audio_offset_ms: is -1e+09 in a clip", func(_ *testing.T, r *shards.Tuple) { r.AudioOffsetMS = -1e9 }},
+	{"offset of sound by a frame", "audio_offset_ms: is 40, measured 0", func(_ *testing.T, r *shards.Tuple) { r.AudioOffsetMS = 40 }},
 	{"caption of no kind", "captions: caption 2 is of the kind \"rumour\"", func(_ *testing.T, r *shards.Tuple) {
 		r.Captions = append(r.Captions, shards.Caption{Text: "x", Kind: "rumour"})
 	}},
@@ -121,6 +128,56 @@ var frameCorruptions = []corruption{
 	}},
 }
 
+// remark has all maps of a tuple say that they were made of the pictures beside them,
+// so that other lies are found by what they are.
+func remark(r *shards.Tuple) {
+	mark := func(m *table.Blob, picture table.Blob) {
+		if m.Bytes != nil {
+			m.Bytes = origin.Mark(bytes.Clone(m.Bytes), picture.Bytes)
+		}
+	}
+	mark(&r.Depth, r.Image)
+	mark(&r.Normal, r.Image)
+	for i := range r.Frames {
+		f := &r.Frames[i]
+		mark(&f.Depth, f.Image)
+		mark(&f.Normal, f.Image)
+	}
+}
+
+// Maps that two tuples have swapped, or two frames of one, and maps that say nothing of
+// their picture are found in every tuple, not only in the sample.
+func TestVerifyFindsMapsOfOtherPictures(t *testing.T) {
+	part := testset.Part{Sources: []*dataset.Source{testset.NewSource("a")}}
+	for i := range 6 {
+		part.Rows = append(part.Rows, testset.WithFrames(testset.NewRow(testset.Make(t, i%2, 0), dataset.Key("a", i), float64(2*i))))
+	}
+	env := newEnv(t, []testset.Part{part})
+	write(t, env)
+	rewrite(t, env.Out, func(rows []*shards.Tuple) []*shards.Tuple {
+		rows[0].Depth.Bytes, rows[1].Depth.Bytes = rows[1].Depth.Bytes, rows[0].Depth.Bytes
+		n := rows[2].Frames
+		n[3].Normal.Bytes, n[4].Normal.Bytes = n[4].Normal.Bytes, n[3].Normal.Bytes
+		rows[3].Normal.Bytes = testset.NormalPNG(testset.Width, testset.Height, 1)
+		setImage(rows[4], testset.Make(t, 0, 0).Neighbour)
+		return rows
+	})
+	r, err := Set(t.Context(), Env{Out: env.Out, Tools: tools(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, p := range r.Problems {
+		if strings.HasSuffix(p.Detail, "was not made of the picture beside it") {
+			found = append(found, fmt.Sprint(p.Row, " ", p.Promise, ": ", strings.TrimSuffix(p.Detail, "was not made of the picture beside it")))
+		}
+	}
+	slices.Sort(found)
+	if want := []string{"0 depth: ", "1 depth: ", "2 normal: of frame 3 ", "2 normal: of frame 4 ", "3 normal: ", "4 depth: ", "4 normal: "}; !slices.Equal(found, want) {
+		t.Errorf("found %q, want %q", found, want)
+	}
+}
+
 func TestVerifyFindsCorruptMedia(t *testing.T) {
 	findsCorruptions(t, corruptions, func(r testset.Row) testset.Row { return r })
 }
@@ -142,6 +199,7 @@ func findsCorruptions(t *testing.T, corruptions []corruption, row func(testset.R
 	rewrite(t, env.Out, func(rows []*shards.Tuple) []*shards.Tuple {
 		for i, c := range corruptions {
 			c.change(t, rows[i])
+			remark(rows[i])
 		}
 		return rows
 	})
