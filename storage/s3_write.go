@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io/fs"
 	"time"
@@ -220,19 +221,26 @@ func (w *s3Writer) settle(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	head, problem := w.store.head(ctx, w.name)
+	is := w.mode == Exclusive && (err == nil || isTaken(err) || isConflict(err)) // there, by that answer
 	// Servers that keep an object's attributes beside it refuse the one who comes
 	// second before the first one's object can be seen.
-	for wait := firstLook; isTaken(err) && isNotFound(problem) && wait <= lastLook && ctx.Err() == nil; wait *= 2 {
-		time.Sleep(wait)
-		head, problem = w.store.head(ctx, w.name)
+	for wait := firstLook; is && isNotFound(problem) && wait <= lastLook; wait *= 2 {
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+			head, problem = w.store.head(ctx, w.name)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 	}
 	switch {
 	case problem == nil && head.Metadata[markKey] == w.mark:
 		return nil
-	case problem == nil && w.mode == Exclusive && (err == nil || isTaken(err) || isConflict(err) || isNotFound(err) || isDropped(err)):
+	case problem == nil && (is || w.mode == Exclusive && (isNotFound(err) || isDropped(err))):
 		return fs.ErrExist
-	case isTaken(err) && isNotFound(problem):
-		return fmt.Errorf("the server says that the object is there, and that it is not: was it removed just now? (run it again): %w", s3Cause(err))
+	case is && isNotFound(problem):
+		return errors.New("the server said that the object is there, and then that it is not: was it removed just now? (run it again)")
 	case err == nil:
 		return problem
 	}

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -151,6 +152,35 @@ func TestS3TakenBeforeSeen(t *testing.T) {
 				t.Errorf("%d looks", n)
 			}
 		}
+	}
+}
+
+// One that was told that all is done, and does not see its object at once, looks again.
+func TestS3DoneBeforeSeen(t *testing.T) {
+	var looks atomic.Int32
+	s := troubled(t, stallLimit, "", func(r *http.Request) (s3test.Fault, bool) {
+		return s3test.NoUpload, r.Method == http.MethodHead && looks.Add(1) <= 2
+	})
+	if err := WriteAll(t.Context(), s, "x", Exclusive, pattern(large)); err != nil || looks.Load() < 3 {
+		t.Errorf("%v after %d looks", err, looks.Load())
+	}
+}
+
+// An interrupt ends the looking, and is what the commit ends with.
+func TestS3InterruptWhileLooking(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var looks atomic.Int32
+	s := troubled(t, stallLimit, "", func(r *http.Request) (s3test.Fault, bool) {
+		if r.Method == http.MethodHead && looks.Add(1) == 3 {
+			cancel()
+		}
+		return map[string]s3test.Fault{http.MethodHead: s3test.NoUpload, http.MethodPut: s3test.Taken}[r.Method], r.Method == http.MethodHead || r.Method == http.MethodPut
+	})
+	if err := WriteAll(ctx, s, "x", Exclusive, pattern(small)); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	if n := looks.Load(); n != 3 {
+		t.Errorf("%d looks", n)
 	}
 }
 

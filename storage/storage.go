@@ -110,8 +110,8 @@ func (e *Error) cause() error {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Fault is what a storage failed at, or the end of ctx, as opposed to what is wrong
-// with the data that it gave: nil if err is that, or nil.
+// Fault returns err if the storage failed, and ctx's error if that ended; nil if what is
+// wrong is the data that the storage gave, or nothing is.
 func Fault(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
