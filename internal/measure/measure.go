@@ -122,25 +122,27 @@ func (s *Silence) add(sample []byte) {
 	v := float64(int16(binary.LittleEndian.Uint16(sample)))
 	s.squares += v * v
 	if s.samples++; s.samples == s.window {
-		s.end()
+		s.silent += s.isSilent()
+		s.windows++
+		s.samples, s.squares = 0, 0
 	}
 }
 
-func (s *Silence) end() {
+// isSilent is 1 if the open window is silent so far.
+func (s *Silence) isSilent() int {
 	if s.squares/float64(s.samples) < silenceFloor {
-		s.silent++
+		return 1
 	}
-	s.windows++
-	s.samples, s.squares = 0, 0
+	return 0
 }
 
 // Share is that of 10 ms windows whose root mean square is below -50 dBFS; 1 without
 // sound. A last window that is not full is left out unless it is the only one.
 func (s *Silence) Share() float64 {
-	if s.windows == 0 && s.samples > 0 {
-		s.end()
-	}
-	if s.windows == 0 {
+	switch {
+	case s.windows == 0 && s.samples > 0:
+		return float64(s.isSilent())
+	case s.windows == 0:
 		return 1
 	}
 	return float64(s.silent) / float64(s.windows)

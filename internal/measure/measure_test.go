@@ -84,7 +84,8 @@ func TestSilence(t *testing.T) {
 		{append(tone(50, 0), tone(50, 0.5)...), 0.5},
 		{tone(100, math.Pow(10, -49.9/20)), 0}, // just above -50 dBFS
 		{tone(100, math.Pow(10, -50.5/20)), 1},
-		{tone(3, 0.5), 0}, // less than a window
+		{tone(3, 0.5), 0},                         // less than a window
+		{append(tone(20, 0), tone(7, 0.5)...), 1}, // its end, which is no window, is loud
 	} {
 		for _, piece := range []int{len(test.pcm), 1, 3, 7} { // within samples and windows
 			s := measure.NewSilence(rate, 1)
@@ -97,6 +98,30 @@ func TestSilence(t *testing.T) {
 				t.Errorf("%d bytes by %d: %g, want %g", len(test.pcm), piece, got, test.want)
 			}
 		}
+	}
+}
+
+// Channels are measured together: one that is loud leaves no window silent, and a window
+// is as long in time however many there are.
+func TestSilenceOfChannels(t *testing.T) {
+	const rate = 1000
+	var pcm []byte
+	for i := range 40 { // of two channels: 20 ms silent, 10 ms loud on the right, 10 ms silent
+		right := int16(0)
+		if i >= 20 && i < 30 {
+			right = int16(16000 * (1 - i%2*2))
+		}
+		pcm = binary.LittleEndian.AppendUint16(pcm, 0)
+		pcm = binary.LittleEndian.AppendUint16(pcm, uint16(right))
+	}
+	s := measure.NewSilence(rate, 2)
+	_, _ = s.Write(pcm[:4*25]) // it never fails
+	if got := s.Share(); got != 1 {
+		t.Errorf("halfway %g, want 1", got)
+	}
+	_, _ = s.Write(pcm[4*25:])
+	if got := s.Share(); got != 0.75 {
+		t.Errorf("%g, want 0.75", got)
 	}
 }
 
