@@ -36,8 +36,14 @@ func (s Stage) Int(name string) int {
 	return int(v)
 }
 
+// Values of a label stage's setting "geometry": what is labelled of a clip.
+const (
+	GeometryOfImage  = "image"  // its key frame
+	GeometryOfFrames = "frames" // its key frame and each of its uniform frames
+)
+
 // MapsFrames tells whether a label stage made maps of the clips' frames too.
-func (s Stage) MapsFrames() bool { return s.Settings["geometry"] == "frames" }
+func (s Stage) MapsFrames() bool { return s.Settings["geometry"] == GeometryOfFrames }
 
 // FrozenError says that a dataset was made with other settings or versions.
 type FrozenError struct {

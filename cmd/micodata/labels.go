@@ -21,7 +21,7 @@ import (
 // geometrySettings are frozen with depth and with normal.
 type geometrySettings struct {
 	Model    string `json:"model"`
-	Geometry string `json:"geometry"` // geometryOfImage or geometryOfFrames
+	Geometry string `json:"geometry"` // dataset.GeometryOfImage or GeometryOfFrames
 	wizardSettings
 }
 
@@ -41,20 +41,14 @@ func (w wizardSettings) settings() geowizard.Settings {
 	return geowizard.Settings{Steps: w.Steps, Ensemble: w.Ensemble, Domain: w.Domain, Seed: uint64(w.Seed)}
 }
 
-// What is labelled of a clip.
-const (
-	geometryOfImage  = "image"  // its key frame
-	geometryOfFrames = "frames" // its key frame and each of its uniform frames
-)
-
 func defaultGeometry() geometrySettings {
-	return geometrySettings{Geometry: geometryOfImage, wizardSettings: defaultWizard()}
+	return geometrySettings{Geometry: dataset.GeometryOfImage, wizardSettings: defaultWizard()}
 }
 
 // Validate says which setting makes no sense.
 func (g *geometrySettings) Validate() error {
-	if g.Geometry != geometryOfImage && g.Geometry != geometryOfFrames {
-		return fmt.Errorf("geometry %q: want %s or %s", g.Geometry, geometryOfImage, geometryOfFrames)
+	if g.Geometry != dataset.GeometryOfImage && g.Geometry != dataset.GeometryOfFrames {
+		return fmt.Errorf("geometry %q: want %s or %s", g.Geometry, dataset.GeometryOfImage, dataset.GeometryOfFrames)
 	}
 	if g.Steps < 1 || g.Ensemble < 1 {
 		return fmt.Errorf("geowizard_steps %d and geowizard_ensemble %d: want 1 and more", g.Steps, g.Ensemble)
@@ -178,9 +172,12 @@ func forget(g *geometrySettings, dirs []string) (dropped bool, err error) {
 }
 
 // labelled is the stage of outputs all of whose parts are there, made by the same
-// model with the same settings; nil if they are not. It needs the model's card and
-// nothing that runs it.
+// model with the same settings; nil if they are not, or if they are to be made again
+// where any version differs. It needs the model's card and nothing that runs it.
 func (s *session) labelled(ctx context.Context, l *labelers, geo geometrySettings, outputs []string, dirs []string) (*engine.Stage, error) {
+	if s.again {
+		return nil, nil
+	}
 	c, err := card.Find(geo.Model, dirs)
 	if err != nil {
 		return nil, err
@@ -222,7 +219,7 @@ func (s *session) addModel(ctx context.Context, l *labelers, geo geometrySetting
 	l.opened = append(l.opened, model)
 	info := model.Model()
 	var told sync.Once // once work begins: a run that is refused has one line to say
-	env := pseudolabel.Env{Store: s.store, Model: model, Frames: geo.Geometry == geometryOfFrames}
+	env := pseudolabel.Env{Store: s.store, Model: model, Frames: geo.Geometry == dataset.GeometryOfFrames}
 	for _, out := range outputs {
 		task := path.Base(out)
 		if !slices.Contains(info.Tasks, task) {

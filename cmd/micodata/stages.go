@@ -50,8 +50,9 @@ func (s *session) freeze(ctx context.Context, stage string, settings any, versio
 		}
 	}
 	st, err := s.frozen.Freeze(stage, settings, versions, upstream)
+	again := s.again && strings.HasPrefix(stage, labelFolder)
 	var frozen *dataset.FrozenError
-	if errors.As(err, &frozen) && frozen.VersionsOnly {
+	if errors.As(err, &frozen) && frozen.VersionsOnly && !again {
 		complete, cerr := s.complete(ctx, stage)
 		if cerr != nil {
 			return "", cerr
@@ -60,10 +61,7 @@ func (s *session) freeze(ctx context.Context, stage string, settings any, versio
 			return st.Fingerprint, nil // nothing is added to it, so nothing can differ
 		}
 	}
-	if frozen != nil && strings.HasPrefix(stage, labelFolder) {
-		if !s.again {
-			return "", err
-		}
+	if frozen != nil && again {
 		if err := dataset.Discard(ctx, s.store, stage); err != nil {
 			return "", err
 		}
