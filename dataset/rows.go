@@ -74,7 +74,7 @@ type Clip struct {
 	FPS                       float64 // frames over duration
 	VideoCodec                string
 	AudioRate, AudioChannels  int32
-	AudioOffsetMS             float64 // first sound in Video against its first frame
+	AudioOffsetMS             float64 // first sound in Video against its first frame: 0, as both begin together
 
 	Motion     float64 // mean change of luma between consecutive frames, 0..1
 	Sharpness  float64 // variance of the Laplacian of Image's luma (0..255 scale)

@@ -73,6 +73,9 @@ func (a *app) verifyCommand() *cobra.Command {
 			if !noSources {
 				sources = "; " + sourcesText(report.Sources)
 			}
+			if n := report.Unnamed; n > 0 {
+				sources += fmt.Sprintf("; %d maps do not name their picture (label --again makes them anew)", n)
+			}
 			if n := report.Found; n > 0 {
 				return &failuresError{fmt.Sprintf("%s: %d problems in %d tuples (%d re-decoded%s)", args[0], n, report.Tuples, report.Sampled, sources)}
 			}

@@ -23,10 +23,16 @@ const (
 	overhead  = 12                             // of a chunk: length, type, checksum
 )
 
-// Mark returns a map's PNG with the note of the picture file that it was made of; of
-// several notes the last counts. It uses up png.
+// Sum is how a note names a picture's file: its sha256, hex.
+func Sum(picture []byte) string {
+	s := sha256.Sum256(picture)
+	return hex.EncodeToString(s[:])
+}
+
+// Mark returns a map's PNG, a whole file, with the note of the picture that it was made
+// of, before any that it has. It uses up png.
 func Mark(png, picture []byte) []byte {
-	chunk := []byte("tEXt" + keyword + "\x00" + sum(picture))
+	chunk := []byte("tEXt" + keyword + "\x00" + Sum(picture))
 	var note []byte
 	note = binary.BigEndian.AppendUint32(note, uint32(len(chunk)-4))
 	note = append(note, chunk...)
@@ -34,19 +40,9 @@ func Mark(png, picture []byte) []byte {
 	return slices.Insert(png, header, note...)
 }
 
-// Is tells whether a map's PNG notes that it was made of that picture file.
-func Is(png, picture []byte) bool {
-	of, ok := find(png)
-	return ok && of == sum(picture)
-}
-
-func sum(picture []byte) string {
-	s := sha256.Sum256(picture)
-	return hex.EncodeToString(s[:])
-}
-
-// find reads the note, if there is one before the pixels.
-func find(png []byte) (of string, ok bool) {
+// Of is the [Sum] of the picture that a map's PNG notes, by the first note before its
+// pixels; ok is false if it has none.
+func Of(png []byte) (sum string, ok bool) {
 	rest, ok := bytes.CutPrefix(png, []byte(signature))
 	for ok && len(rest) >= overhead {
 		n, kind := binary.BigEndian.Uint32(rest), string(rest[4:8])

@@ -23,8 +23,14 @@ func TestMark(t *testing.T) {
 	}
 	plain, one, other := encode(t, img), []byte("a picture"), []byte("another")
 	marked := Mark(bytes.Clone(plain), one)
-	if !Is(marked, one) || Is(marked, other) || Is(plain, one) {
-		t.Errorf("marked: of its own %v, of another %v; plain: %v", Is(marked, one), Is(marked, other), Is(plain, one))
+	if of, ok := Of(marked); !ok || of != Sum(one) || of == Sum(other) {
+		t.Errorf("marked as of %q, %v", of, ok)
+	}
+	if of, ok := Of(plain); ok || of != "" {
+		t.Errorf("not marked, and of %q, %v", of, ok)
+	}
+	if of, _ := Of(Mark(bytes.Clone(marked), other)); of != Sum(other) {
+		t.Errorf("marked again as of %q", of)
 	}
 	got, err := png.Decode(bytes.NewReader(marked)) // it looks at checksums
 	if err != nil {
@@ -38,13 +44,13 @@ func TestMark(t *testing.T) {
 	}
 }
 
-func FuzzIs(f *testing.F) {
+func FuzzOf(f *testing.F) {
 	f.Add(Mark(encode(f, image.NewGray16(image.Rect(0, 0, 2, 2))), []byte("x")))
 	f.Add([]byte(signature + "\xff\xff\xff\xfftEXt"))
 	f.Add([]byte(signature))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if Is(data, []byte("x")) && !bytes.Contains(data, []byte(keyword)) {
-			t.Error("found a note where none is")
+		if of, ok := Of(data); ok && !bytes.Contains(data, []byte(keyword+"\x00"+of)) {
+			t.Errorf("found %q, which is not there", of)
 		}
 	})
 }

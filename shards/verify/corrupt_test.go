@@ -75,7 +75,7 @@ var corruptions = []corruption{
 	{"motion", "motion: is 1.5", func(_ *testing.T, r *shards.Tuple) { r.Motion = 1.5 }},
 	{"silence", "silence: is NaN", func(_ *testing.T, r *shards.Tuple) { r.Silence = math.NaN() }},
 	{"silence of another", "silence: is 0.25, measured 0", func(_ *testing.T, r *shards.Tuple) { r.Silence = 0.25 }},
-	{"no silence without sound", "silence: is 0 without a sound", func(_ *testing.T, r *shards.Tuple) { r.Audio = table.Blob{} }},
+	{"no silence without sound", "silence: is 0; without a sound it is 1", func(_ *testing.T, r *shards.Tuple) { r.Audio = table.Blob{} }},
 	{"offset of sound", "audio_offset_ms: is -1e+09 in a clip", func(_ *testing.T, r *shards.Tuple) { r.AudioOffsetMS = -1e9 }},
 	{"offset of sound by a frame", "audio_offset_ms: is 40, measured 0", func(_ *testing.T, r *shards.Tuple) { r.AudioOffsetMS = 40 }},
 	{"caption of no kind", "captions: caption 2 is of the kind \"rumour\"", func(_ *testing.T, r *shards.Tuple) {
@@ -145,8 +145,8 @@ func remark(r *shards.Tuple) {
 	}
 }
 
-// Maps that two tuples have swapped, or two frames of one, and maps that say nothing of
-// their picture are found in every tuple, not only in the sample.
+// Maps that two tuples have swapped, or two frames of one, and those of another picture
+// are found in every tuple, not only in the sample; maps that name no picture are counted.
 func TestVerifyFindsMapsOfOtherPictures(t *testing.T) {
 	part := testset.Part{Sources: []*dataset.Source{testset.NewSource("a")}}
 	for i := range 6 {
@@ -166,14 +166,21 @@ func TestVerifyFindsMapsOfOtherPictures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if r.Unnamed != 1 {
+		t.Errorf("%d maps that name no picture, want 1", r.Unnamed)
+	}
 	var found []string
 	for _, p := range r.Problems {
-		if strings.HasSuffix(p.Detail, "was not made of the picture beside it") {
-			found = append(found, fmt.Sprint(p.Row, " ", p.Promise, ": ", strings.TrimSuffix(p.Detail, "was not made of the picture beside it")))
+		if m, of, ok := strings.Cut(p.Detail, " was made of another picture than "); ok {
+			found = append(found, fmt.Sprint(p.Row, " ", p.Promise, ": ", m, " beside ", of))
 		}
 	}
 	slices.Sort(found)
-	if want := []string{"0 depth: ", "1 depth: ", "2 normal: of frame 3 ", "2 normal: of frame 4 ", "3 normal: ", "4 depth: ", "4 normal: "}; !slices.Equal(found, want) {
+	if want := []string{
+		"0 depth: a.00000.depth.png beside a.00000.jpg", "1 depth: a.00001.depth.png beside a.00001.jpg",
+		"2 normal: a.00002.03.normal.png beside a.00002.03.jpg", "2 normal: a.00002.04.normal.png beside a.00002.04.jpg",
+		"4 depth: a.00004.depth.png beside a.00004.jpg", "4 normal: a.00004.normal.png beside a.00004.jpg",
+	}; !slices.Equal(found, want) {
 		t.Errorf("found %q, want %q", found, want)
 	}
 }

@@ -28,6 +28,7 @@ type shardCheck struct {
 	object   storage.Object
 	keys     []uint64
 	sampled  int64
+	unnamed  int64
 	sources  SourceReport
 	problems []Problem
 	found    int
@@ -79,6 +80,7 @@ func (v *verifier) shard(ctx context.Context, s shards.Shard, index []*shards.In
 	defer v.mu.Unlock()
 	v.report.Tuples += int64(len(c.keys))
 	v.report.Sampled += c.sampled
+	v.report.Unnamed += c.unnamed
 	v.report.Sources.add(&c.sources)
 	v.hashes = append(v.hashes, c.keys...)
 	return nil

@@ -21,7 +21,7 @@ func (c *check) sound(m *clipMedia) {
 			c.problem("audio", "is null, but the clip has sound")
 		}
 		if t.Silence != 1 && c.v.manifest.Settings.Keeps("audio") {
-			c.problem("silence", "is %v without a sound, which is 1", t.Silence)
+			c.problem("silence", "is %v; without a sound it is 1", t.Silence)
 		}
 		return
 	}

@@ -246,6 +246,11 @@ func TestVerifyAgainstOddSources(t *testing.T) {
 	for _, name := range []string{"vfr", "rotation_90", "interlaced_h264", "start_5s", "edit_list", "video_late"} {
 		put("few", testmedia.File(t, name))
 	}
+	// One of each kind of picture and of sound: without video only stills and sound are compared.
+	for _, name := range []string{"vfr", "rotation_270", "interlaced_h264", "start_5s", "edit_list", "video_late", "hdr10_pq", "hevc_10bit", "odd_size_444", "sar_16_11",
+		"two_frames", "no_audio", "black_silent", "audio_8khz", "surround_5_1", "vp9_opus", "wide_4096x64"} {
+		put("kinds", testmedia.File(t, name))
+	}
 	samples, err := filepath.Glob("../../testdata/media/*.mp4")
 	if err != nil || len(samples) == 0 {
 		t.Fatal(err)
@@ -273,7 +278,7 @@ func TestVerifyAgainstOddSources(t *testing.T) {
 		least int64 // tuples
 	}{
 		{"whole", []string{"odd", "--clip", "none", "--min-clip", "0.1s"}, 45},
-		{"whole, without video", []string{"few", "--clip", "none", "--min-clip", "0.1s", "--clip-mode", "none"}, 6},
+		{"whole, without video", []string{"kinds", "--clip", "none", "--min-clip", "0.1s", "--clip-mode", "none"}, 16},
 		{"spans", []string{"list.jsonl"}, 18},
 		{"spans, without video", []string{"list.jsonl", "--clip-mode", "none"}, 18},
 		{"spans, copied", []string{"list.jsonl", "--clip-mode", "copy", "--clip-height", "source"}, 18},

@@ -75,14 +75,14 @@ func (c *check) scalars() {
 	if len(t.Frames) > 0 && !c.v.manifest.Settings.Keeps("frames") {
 		c.problem("frames", "are there, and the set's columns leave them out")
 	}
-	c.madeOf("", t.Image, t.Depth, t.Normal)
+	c.madeOf(t.Image, t.Depth, t.Normal)
 	depth, normal := t.Depth.Bytes != nil, t.Normal.Bytes != nil
 	for i, f := range t.Frames {
 		number := fmt.Sprintf(".%02d", i)
 		c.named("frames", "image", f.Image, number)
 		c.named("depth", "depth", f.Depth, number)
 		c.named("normal", "normal", f.Normal, number)
-		c.madeOf(fmt.Sprintf("of frame %d ", i), f.Image, f.Depth, f.Normal)
+		c.madeOf(f.Image, f.Depth, f.Normal)
 		c.frameMap(dataset.StageDepth, i, f.Depth)
 		c.frameMap(dataset.StageNormal, i, f.Normal)
 		depth, normal = depth || f.Depth.Bytes != nil, normal || f.Normal.Bytes != nil
@@ -109,16 +109,26 @@ func (c *check) named(promise, modality string, blob table.Blob, number string) 
 }
 
 // madeOf checks that maps were made of the very picture that they stand beside, which
-// they name. Of a picture that the set leaves out nothing can be said.
-func (c *check) madeOf(which string, picture, depth, normal table.Blob) {
-	if picture.Bytes == nil {
+// they name. Of a picture that the set leaves out nothing can be said, nor of maps that
+// name none, as those of earlier builds: these are counted.
+func (c *check) madeOf(picture, depth, normal table.Blob) {
+	if picture.Bytes == nil || depth.Bytes == nil && normal.Bytes == nil {
 		return
 	}
-	for promise, m := range map[string]table.Blob{"depth": depth, "normal": normal} {
-		if m.Bytes != nil && !origin.Is(m.Bytes, picture.Bytes) {
-			c.problem(promise, "%swas not made of the picture beside it", which)
+	sum := origin.Sum(picture.Bytes)
+	of := func(promise string, m table.Blob) {
+		if m.Bytes == nil {
+			return
+		}
+		switch named, ok := origin.Of(m.Bytes); {
+		case !ok:
+			c.unnamed++
+		case named != sum:
+			c.problem(promise, "%s was made of another picture than %s", m.Path, picture.Path)
 		}
 	}
+	of("depth", depth)
+	of("normal", normal)
 }
 
 // chosen checks that the tuple is one of those that the settings ask for.

@@ -71,7 +71,10 @@ type Report struct {
 	Tuples  int64        `json:"tuples"`
 	Sampled int64        `json:"sampled"`
 	Sources SourceReport `json:"sources"`
-	// Problems are in the order of shards and rows; Found counts also those that
+	// Unnamed counts depth and normal maps that do not say of which picture they were
+	// made, as those of builds before they did: nothing tells whether they were swapped.
+	Unnamed int64 `json:"unnamed_maps"`
+	// Problems are in the order of shards, rows and promises; Found counts also those that
 	// were not kept.
 	Problems []Problem `json:"problems,omitempty"`
 	Found    int       `json:"found"`
@@ -109,7 +112,7 @@ func Set(ctx context.Context, env Env) (Report, error) {
 		}
 	}
 	slices.SortStableFunc(v.report.Problems, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Shard, b.Shard), cmp.Compare(a.Row, b.Row))
+		return cmp.Or(cmp.Compare(a.Shard, b.Shard), cmp.Compare(a.Row, b.Row), cmp.Compare(a.Promise, b.Promise))
 	})
 	v.report.Shards = len(m.Shards)
 	return v.report, nil
