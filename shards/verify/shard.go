@@ -2,10 +2,7 @@ package verify
 
 import (
 	"context"
-	"crypto/sha256"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"reflect"
 
@@ -49,31 +46,13 @@ func (c *shardCheck) fileProblem(promise, format string, args ...any) {
 // shard checks a file and its rows. What it says of itself is compared with the
 // manifest and with the index's rows of it.
 func (v *verifier) shard(ctx context.Context, s shards.Shard, index []*shards.IndexRow) error {
-	o, err := v.Out.Open(ctx, s.Name)
-	if errors.Is(err, fs.ErrNotExist) {
-		v.fileProblem(s.Name, "manifest", "the file is missing")
-		return nil
-	}
-	if err != nil {
+	c := &shardCheck{v: v, Shard: s}
+	isWhole, err := v.file(ctx, s.File, func(o storage.Object) error {
+		c.object = o
+		return c.rows(ctx, index)
+	})
+	if err != nil || !isWhole {
 		return err
-	}
-	defer o.Close()
-	if o.Size() != s.Bytes {
-		v.fileProblem(s.Name, "checksum", "%d bytes, the manifest says %d", o.Size(), s.Bytes)
-		return nil
-	}
-	file := &hashed{Object: o, sum: sha256.New()}
-	c := &shardCheck{v: v, Shard: s, object: file}
-	if err := c.rows(ctx, index); err != nil {
-		return err
-	}
-	sum, err := file.finish(ctx)
-	if err != nil {
-		return err
-	}
-	if sum != s.SHA256 {
-		v.fileProblem(s.Name, "checksum", "sha256 %s, the manifest says %s", sum, s.SHA256)
-		return nil
 	}
 	v.add(c.problems, c.found)
 	v.mu.Lock()

@@ -176,13 +176,13 @@ func (v *verifier) files(ctx context.Context) error {
 			return err
 		}
 	}
-	_, err = v.file(ctx, m.Index)
+	_, err = v.file(ctx, m.Index, nil)
 	return err
 }
 
 // file checks size and checksum, and tells whether the file is the one that was
-// written.
-func (v *verifier) file(ctx context.Context, want shards.File) (bool, error) {
+// written. Read, if there is one, reads what it wants of it, once for both.
+func (v *verifier) file(ctx context.Context, want shards.File, read func(storage.Object) error) (isWhole bool, err error) {
 	o, err := v.Out.Open(ctx, want.Name)
 	if errors.Is(err, fs.ErrNotExist) {
 		v.fileProblem(want.Name, "manifest", "the file is missing")
@@ -196,7 +196,13 @@ func (v *verifier) file(ctx context.Context, want shards.File) (bool, error) {
 		v.fileProblem(want.Name, "checksum", "%d bytes, the manifest says %d", o.Size(), want.Bytes)
 		return false, nil
 	}
-	sum, err := (&hashed{Object: o, sum: sha256.New()}).finish(ctx)
+	file := &hashed{Object: o, sum: sha256.New()}
+	if read != nil {
+		if err := read(file); err != nil {
+			return false, err
+		}
+	}
+	sum, err := file.finish(ctx)
 	if err != nil {
 		return false, err
 	}
