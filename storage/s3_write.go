@@ -221,10 +221,10 @@ func (w *s3Writer) settle(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	head, problem := w.store.head(ctx, w.name)
-	is := w.mode == Exclusive && (err == nil || isTaken(err) || isConflict(err)) // there, by that answer
+	saidThere := w.mode == Exclusive && (err == nil || isTaken(err) || isConflict(err))
 	// Servers that keep an object's attributes beside it refuse the one who comes
 	// second before the first one's object can be seen.
-	for wait := firstLook; is && isNotFound(problem) && wait <= lastLook; wait *= 2 {
+	for wait := firstLook; saidThere && isNotFound(problem) && wait <= lastLook; wait *= 2 {
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
@@ -237,9 +237,9 @@ func (w *s3Writer) settle(ctx context.Context, err error) error {
 	switch {
 	case problem == nil && head.Metadata[markKey] == w.mark:
 		return nil
-	case problem == nil && (is || w.mode == Exclusive && (isNotFound(err) || isDropped(err))):
+	case problem == nil && (saidThere || w.mode == Exclusive && (isNotFound(err) || isDropped(err))):
 		return fs.ErrExist
-	case is && isNotFound(problem):
+	case saidThere && isNotFound(problem):
 		return errors.New("the server said that the object is there, and then that it is not: was it removed just now? (run it again)")
 	case err == nil:
 		return problem
