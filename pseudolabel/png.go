@@ -3,8 +3,10 @@ package pseudolabel
 import (
 	"bytes"
 	"encoding/binary"
+
 	"github.com/klauspost/compress/zlib"
-	"hash/crc32"
+
+	"micodata/internal/pngchunk"
 )
 
 // pngKind is a pixel format of PNG: bit depth and colour type.
@@ -62,15 +64,8 @@ func (w *pngWriter) finish() ([]byte, error) {
 		return nil, err
 	}
 	file := make([]byte, 0, w.idat.Len()+57)
-	file = append(file, "\x89PNG\r\n\x1a\n"...)
-	file = appendChunk(file, "IHDR", w.head[:])
-	file = appendChunk(file, "IDAT", w.idat.Bytes())
-	return appendChunk(file, "IEND", nil), nil
-}
-
-func appendChunk(file []byte, name string, data []byte) []byte {
-	file = binary.BigEndian.AppendUint32(file, uint32(len(data)))
-	from := len(file)
-	file = append(append(file, name...), data...)
-	return binary.BigEndian.AppendUint32(file, crc32.ChecksumIEEE(file[from:]))
+	file = append(file, pngchunk.Signature...)
+	file = pngchunk.Append(file, "IHDR", w.head[:])
+	file = pngchunk.Append(file, "IDAT", w.idat.Bytes())
+	return pngchunk.Append(file, "IEND", nil), nil
 }

@@ -5,6 +5,8 @@ import (
 	"image"
 	"image/png"
 	"testing"
+
+	"micodata/internal/pngchunk"
 )
 
 func encode(t testing.TB, img image.Image) []byte {
@@ -22,14 +24,14 @@ func TestMark(t *testing.T) {
 		img.Pix[i] = byte(i * i)
 	}
 	plain, one, other := encode(t, img), []byte("a picture"), []byte("another")
-	marked := Mark(bytes.Clone(plain), one)
+	marked := Mark(plain, one)
 	if of, ok := Of(marked); !ok || of != Sum(one) || of == Sum(other) {
 		t.Errorf("marked as of %q, %v", of, ok)
 	}
 	if of, ok := Of(plain); ok || of != "" {
 		t.Errorf("not marked, and of %q, %v", of, ok)
 	}
-	if of, _ := Of(Mark(bytes.Clone(marked), other)); of != Sum(other) {
+	if of, _ := Of(Mark(marked, other)); of != Sum(other) {
 		t.Errorf("marked again as of %q", of)
 	}
 	got, err := png.Decode(bytes.NewReader(marked)) // it looks at checksums
@@ -46,8 +48,8 @@ func TestMark(t *testing.T) {
 
 func FuzzOf(f *testing.F) {
 	f.Add(Mark(encode(f, image.NewGray16(image.Rect(0, 0, 2, 2))), []byte("x")))
-	f.Add([]byte(signature + "\xff\xff\xff\xfftEXt"))
-	f.Add([]byte(signature))
+	f.Add([]byte(pngchunk.Signature + "\xff\xff\xff\xfftEXt"))
+	f.Add([]byte(pngchunk.Signature))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if of, ok := Of(data); ok && !bytes.Contains(data, []byte(keyword+"\x00"+of)) {
 			t.Errorf("found %q, which is not there", of)

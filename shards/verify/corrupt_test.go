@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"bytes"
 	"fmt"
 	"math"
 	"slices"
@@ -133,7 +132,7 @@ var frameCorruptions = []corruption{
 func remark(r *shards.Tuple) {
 	mark := func(m *table.Blob, picture table.Blob) {
 		if m.Bytes != nil {
-			m.Bytes = origin.Mark(bytes.Clone(m.Bytes), picture.Bytes)
+			m.Bytes = origin.Mark(m.Bytes, picture.Bytes)
 		}
 	}
 	mark(&r.Depth, r.Image)
