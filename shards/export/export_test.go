@@ -127,17 +127,9 @@ func newEnv(set storage.Store, out *storage.Local, format string) Env {
 // files reads all files of a folder.
 func files(t testing.TB, s storage.Store) map[string]string {
 	t.Helper()
-	objects, err := s.List(t.Context(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
 	out := map[string]string{}
-	for _, o := range objects {
-		data, err := storage.ReadAll(t.Context(), s, o.Name, 1<<30)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out[o.Name] = string(data)
+	for name, data := range testset.Files(t, s) {
+		out[name] = string(data)
 	}
 	return out
 }

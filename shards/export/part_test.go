@@ -1,11 +1,9 @@
 package export
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"image"
-	"image/png"
 	"maps"
 	"os"
 	"slices"
@@ -192,11 +190,7 @@ func TestAnExportOfNothingLeavesTheFolderFree(t *testing.T) {
 func TestBrokenMediaFail(t *testing.T) {
 	p := onePart(t)
 	p.Sources, p.Rows = p.Sources[:3], p.Rows[:3]
-	var gray bytes.Buffer
-	if err := png.Encode(&gray, image.NewGray(image.Rect(0, 0, testset.Width, testset.Height))); err != nil {
-		t.Fatal(err)
-	}
-	p.Rows[0].Depth.Depth.Bytes = gray.Bytes()
+	p.Rows[0].Depth.Depth.Bytes = testset.EncodePNG(image.NewGray(image.Rect(0, 0, testset.Width, testset.Height)))
 	p.Rows[1].Clip.Audio.Bytes = p.Rows[1].Clip.Audio.Bytes[:1000]
 	m, out := export(t, newSet(t, allTrain, p), "mico")
 	if m.Clips != 1 || len(m.Skipped) > 0 || m.Failed[errDepth.reason] != 1 || m.Failed[errSound.reason] != 1 {
